@@ -1,0 +1,1 @@
+"""Words every floor shares: bars, money, orders, decisions, events. No tables, no framework."""
