@@ -1,0 +1,135 @@
+"""Using the embedded services: join the running ones or start them for as long as we live."""
+
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+from tradingsite.embedded.keeper import (
+    KEEPER_LOCK,
+    USERS_LOCK,
+    WANTED_PREFIX,
+    read_states,
+)
+from tradingsite.embedded.locations import CHECKOUT, claim, locate
+from tradingsite.embedded.lock import FileLock, exclusive_holder
+from tradingsite.embedded.service import ServiceError, rotate
+
+POLL_SECONDS = 0.03
+START_PATIENCE_SECONDS = 180.0
+STOP_PATIENCE_SECONDS = 20.0
+KEEPER_START_SECONDS = 10.0
+
+
+class Membership:
+    """Our share in the services of one data folder."""
+
+    def __init__(self, data_dir: Path, names: Sequence[str]) -> None:
+        self.locations = locate(data_dir.resolve())
+        self.names = tuple(names)
+        self.users = FileLock(self.locations.run / USERS_LOCK)
+        self._keeper: subprocess.Popen[bytes] | None = None
+        self._keeper_started_at = 0.0
+
+    def join(self) -> None:
+        """Return when every wanted service answers; raise with the reason when one cannot."""
+        claim(self.locations.data)
+        self.users.take_shared()  # waits while a keeper is busy stopping
+        try:
+            for name in self.names:
+                (self.locations.run / (WANTED_PREFIX + name)).touch()
+            self._wait_for_services()
+        except BaseException:
+            self.leave()
+            raise
+
+    def tend(self) -> bool:
+        """Replace a keeper that was killed; return whether all services are ready."""
+        states = read_states(self.locations.run)
+        if not states.running:
+            self._start_keeper()
+        self._reap_keeper()
+        return all(states.services.get(name) == "ready" for name in self.names)
+
+    def leave(self) -> bool:
+        """Let go; return True once the services have stopped, False when others use them."""
+        run = self.locations.run
+        self.users.release()
+        if self._keeper is None and exclusive_holder(run / KEEPER_LOCK) is None:
+            return True
+        deadline = time.monotonic() + STOP_PATIENCE_SECONDS
+        refused_since = None
+        while time.monotonic() < deadline:
+            self._reap_keeper()
+            states = read_states(run)
+            if not states.running:
+                return True
+            if states.stopping or self._no_other_user():
+                refused_since = None
+            elif refused_since is None:
+                refused_since = time.monotonic()
+            elif time.monotonic() - refused_since > 0.2:
+                return False
+            time.sleep(POLL_SECONDS)
+        return False
+
+    def _no_other_user(self) -> bool:
+        with FileLock(self.locations.run / USERS_LOCK) as users:
+            return users.try_exclusive()
+
+    def _wait_for_services(self) -> None:
+        deadline = time.monotonic() + START_PATIENCE_SECONDS
+        self.tend()
+        while time.monotonic() < deadline:
+            states = read_states(self.locations.run)
+            for name in self.names:
+                state = states.services.get(name, "")
+                if state.startswith("failed"):
+                    raise ServiceError(f"{name} {state}")
+            if self.tend():
+                return
+            time.sleep(POLL_SECONDS)
+        raise ServiceError(f"the services do not answer; see {self.locations.logs}")
+
+    def _start_keeper(self) -> None:
+        if self._keeper is not None and self._keeper.poll() is None:
+            if time.monotonic() - self._keeper_started_at < KEEPER_START_SECONDS:
+                return  # still importing
+        elif self._keeper is not None and self._keeper.returncode != 0:
+            if time.monotonic() - self._keeper_started_at < 1.0:
+                return  # it died young: not faster than once a second
+        log = self.locations.logs / "keeper.log"
+        rotate(log)
+        with log.open("ab") as output:
+            # In its own session and no child of ours by signal: it outlives us if others joined.
+            self._keeper = subprocess.Popen(  # noqa: S603 - our own module
+                [sys.executable, "-m", "tradingsite.embedded.keeper", str(self.locations.data)],
+                cwd=CHECKOUT,
+                env={**os.environ, "PYTHONPATH": str(CHECKOUT)},
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=output,
+                start_new_session=True,
+            )
+        self._keeper_started_at = time.monotonic()
+
+    def _reap_keeper(self) -> None:
+        if self._keeper is not None:
+            self._keeper.poll()
+
+
+@contextmanager
+def embedded_services(data_dir: Path, names: Sequence[str]) -> Iterator[None]:
+    """Have the named services running inside the block; the last user's exit stops them."""
+    if not names:
+        yield
+        return
+    membership = Membership(data_dir, names)
+    membership.join()
+    try:
+        yield
+    finally:
+        membership.leave()
