@@ -1,0 +1,1 @@
+"""Instruments, bars, streams, splits, accounts; indicators and feeds."""

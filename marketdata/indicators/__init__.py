@@ -1,0 +1,1 @@
+"""One file per indicator; the registry finds them, nobody lists them."""

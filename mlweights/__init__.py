@@ -1,0 +1,1 @@
+"""Indicator scores times weights; the weights are learned, versioned, never changed."""
