@@ -1,0 +1,1 @@
+"""A decision becomes an order, fills, a position, equity."""

@@ -1,0 +1,7 @@
+"""Tables of the weights floor."""
+
+from mlweights.models.scores import Score
+from mlweights.models.training_runs import TrainingRun
+from mlweights.models.weight_versions import WeightVersion
+
+__all__ = ["Score", "TrainingRun", "WeightVersion"]

@@ -1,0 +1,1 @@
+"""A signal becomes a decision: sized, checked by every rule, stored."""

@@ -1,0 +1,1 @@
+"""Bars and a score become a signal."""

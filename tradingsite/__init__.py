@@ -1,0 +1,1 @@
+"""Wires every floor together: settings, pipelines, API root, live pages."""

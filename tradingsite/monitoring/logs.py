@@ -1,0 +1,62 @@
+"""Logs as JSON lines on stderr, each with the id that runs from bar to fill."""
+
+import logging
+import os
+from typing import Any
+
+import structlog
+
+_SHARED = [
+    structlog.contextvars.merge_contextvars,
+    structlog.stdlib.add_logger_name,
+    structlog.stdlib.add_log_level,
+    structlog.processors.TimeStamper(fmt="iso", utc=True),
+    structlog.processors.format_exc_info,
+]
+
+structlog.configure(
+    processors=[*_SHARED, structlog.stdlib.ProcessorFormatter.wrap_for_formatter],
+    logger_factory=structlog.stdlib.LoggerFactory(),
+    wrapper_class=structlog.stdlib.BoundLogger,
+    cache_logger_on_first_use=True,
+)
+
+
+def walk_id(account: str, closed_at: str) -> str:
+    """Return the id under which everything of one account's instant is logged."""
+    return f"{account}@{closed_at}"
+
+
+def logging_config() -> dict[str, Any]:
+    """Return Django's LOGGING: everything through one JSON formatter."""
+    level = os.environ.get("LOG_LEVEL", "INFO").upper()
+    return {
+        "version": 1,
+        "disable_existing_loggers": False,
+        "formatters": {
+            "json": {
+                "()": structlog.stdlib.ProcessorFormatter,
+                "processors": [
+                    structlog.stdlib.ProcessorFormatter.remove_processors_meta,
+                    structlog.processors.JSONRenderer(),
+                ],
+                "foreign_pre_chain": _SHARED,
+            }
+        },
+        "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "json"}},
+        "root": {"handlers": ["stderr"], "level": level},
+        "loggers": {
+            "django.server": {"handlers": ["stderr"], "level": level, "propagate": False},
+            "celery": {"level": "WARNING"},
+            "uvicorn.access": {"level": "WARNING"},
+            "django_celery_beat": {"level": "WARNING"},
+        },
+    }
+
+
+def log(name: str) -> Any:
+    """Return the structured logger of that name."""
+    return structlog.get_logger(name)
+
+
+logging.captureWarnings(capture=True)
