@@ -26,6 +26,7 @@ def spawn(
     death_signal: signal.Signals = signal.SIGTERM,
     account: Account | None = None,
     output: IO[bytes] | int = subprocess.DEVNULL,
+    errors: IO[bytes] | int = subprocess.STDOUT,
 ) -> subprocess.Popen[bytes]:
     """Start a child in its own session; `death_signal` reaches it when we die, however we die.
 
@@ -37,7 +38,7 @@ def spawn(
         env=dict(env),
         stdin=subprocess.DEVNULL,
         stdout=output,
-        stderr=subprocess.STDOUT,
+        stderr=errors,
         start_new_session=True,
         user=account.uid if account else None,
         group=account.gid if account else None,

@@ -4,7 +4,7 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -34,14 +34,17 @@ class Membership:
         self._keeper: subprocess.Popen[bytes] | None = None
         self._keeper_started_at = 0.0
 
-    def join(self) -> None:
-        """Return when every wanted service answers; raise with the reason when one cannot."""
+    def join(self, on_wait: Callable[[], None] = lambda: None) -> None:
+        """Return when every wanted service answers; raise with the reason when one cannot.
+
+        `on_wait` is called while waiting and may raise to give up.
+        """
         claim(self.locations.data)
         self.users.take_shared()  # waits while a keeper is busy stopping
         try:
             for name in self.names:
                 (self.locations.run / (WANTED_PREFIX + name)).touch()
-            self._wait_for_services()
+            self._wait_for_services(on_wait)
         except BaseException:
             self.leave()
             raise
@@ -80,10 +83,11 @@ class Membership:
         with FileLock(self.locations.run / USERS_LOCK) as users:
             return users.try_exclusive()
 
-    def _wait_for_services(self) -> None:
+    def _wait_for_services(self, on_wait: Callable[[], None]) -> None:
         deadline = time.monotonic() + START_PATIENCE_SECONDS
         self.tend()
         while time.monotonic() < deadline:
+            on_wait()
             states = read_states(self.locations.run)
             for name in self.names:
                 state = states.services.get(name, "")
