@@ -1,0 +1,300 @@
+"""Why an order exists: from the order back to the run that learned its weights."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from decimal import Decimal
+from itertools import zip_longest
+from typing import Any
+
+from domain.decisions import Check
+from domain.errors import PlumblineError
+from domain.money import from_nano
+from domain.orders import side_word
+from execution.models import Fill, Order, OrderEvent
+from mlweights.models import Score, TrainingRun, WeightVersion
+from risk.models import Decision
+from strategies.models import Signal
+
+
+class UnknownOrderError(PlumblineError):
+    """No order has that id."""
+
+    code = "unknown_order"
+
+
+@dataclass(frozen=True, slots=True)
+class WhyOrder:
+    """The order as it stands."""
+
+    id: int
+    client_order_id: str
+    account: str
+    instrument: str
+    bot: str
+    side: str
+    quantity: Decimal
+    filled_quantity: Decimal
+    state: str
+    reason: str
+    decided_at: datetime
+    created_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class WhyEvent:
+    """One change of state on the order's way."""
+
+    from_state: str
+    to_state: str
+    detail: str
+    created_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class WhyFill:
+    """One execution of the order."""
+
+    execution_id: str
+    quantity: Decimal
+    price: Decimal
+    fee: Decimal
+    executed_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class WhyDecision:
+    """What risk answered, with every rule's input and limit."""
+
+    id: int
+    approved: bool
+    reason: str
+    requested_quantity: Decimal
+    quantity: Decimal
+    price: Decimal
+    equity: Decimal
+    price_age_ms: int
+    price_age_limit_ms: int
+    checks: tuple[Check, ...]
+    closed_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class WhySignal:
+    """The wish that began it: a bot's, an exit's, a person's or a flatten's."""
+
+    id: int
+    key: str
+    source: str
+    side: str
+    reason: str
+    timeframe: str
+    closed_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Contribution:
+    """One indicator's share of the score; None where it had no value."""
+
+    indicator: str
+    raw: float | None
+    normalised: float | None
+    weight: float
+    contribution: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class WhyScore:
+    """The score behind the signal, and the bars it was made of."""
+
+    id: int
+    value: Decimal
+    buy_threshold: Decimal
+    sell_threshold: Decimal
+    contributions: tuple[Contribution, ...]
+    bars_from: datetime
+    bars_hash: str
+    closed_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class WhyWeights:
+    """The weight version that decided the bar."""
+
+    id: int
+    label: str
+    state: str
+    optimizer: str
+    author: str
+    parent: str
+    data_hash: str
+    measures: dict[str, Any]
+    valid_from: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class WhyTraining:
+    """The run that learned those weights."""
+
+    id: int
+    optimizer: str
+    as_of: datetime
+    data_hash: str
+    measures: dict[str, Any]
+    state: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Why:
+    """The whole chain; the last three are None where a person or the defaults began it."""
+
+    order: WhyOrder
+    events: tuple[WhyEvent, ...]
+    fills: tuple[WhyFill, ...]
+    decision: WhyDecision
+    signal: WhySignal
+    score: WhyScore | None
+    weights: WhyWeights | None
+    training: WhyTraining | None
+
+
+CHAIN = (
+    "account",
+    "instrument",
+    "bot",
+    "decision__signal__score__weight_version__parent",
+    "decision__signal__score__weight_version__training_run",
+)
+
+
+def why(order_id: int) -> Why:
+    """Return everything the order came from, in three queries."""
+    order = Order.objects.select_related(*CHAIN).filter(pk=order_id).first()
+    if order is None:
+        raise UnknownOrderError(f"unknown order {order_id}")
+    score = order.decision.signal.score
+    weights = score.weight_version if score else None
+    training = weights.training_run if weights else None
+    return Why(
+        order=_order(order),
+        events=tuple(map(_event, OrderEvent.objects.filter(order=order).order_by("seq"))),
+        fills=tuple(map(_fill, Fill.objects.filter(order=order).order_by("executed_at", "id"))),
+        decision=_decision(order.decision),
+        signal=_signal(order.decision.signal),
+        score=_score(score) if score else None,
+        weights=_weights(weights) if weights else None,
+        training=_training(training) if training else None,
+    )
+
+
+def _order(order: Order) -> WhyOrder:
+    return WhyOrder(
+        id=order.pk,
+        client_order_id=order.client_order_id,
+        account=order.account.name,
+        instrument=str(order.instrument),
+        bot=order.bot.name if order.bot else "",
+        side=side_word(order.side),
+        quantity=order.quantity,
+        filled_quantity=order.filled_quantity,
+        state=order.state,
+        reason=order.reason,
+        decided_at=order.decided_at,
+        created_at=order.created_at,
+    )
+
+
+def _event(event: OrderEvent) -> WhyEvent:
+    return WhyEvent(event.from_state, event.to_state, event.detail, event.created_at)
+
+
+def _fill(fill: Fill) -> WhyFill:
+    return WhyFill(fill.execution_id, fill.quantity, fill.price, fill.fee, fill.executed_at)
+
+
+def _decision(decision: Decision) -> WhyDecision:
+    return WhyDecision(
+        id=decision.pk,
+        approved=decision.approved,
+        reason=decision.reason,
+        requested_quantity=decision.requested_quantity,
+        quantity=decision.quantity,
+        price=decision.price,
+        equity=decision.equity,
+        price_age_ms=decision.price_age_ms,
+        price_age_limit_ms=decision.price_age_limit_ms,
+        checks=tuple(_check(check) for check in decision.checks),
+        closed_at=decision.closed_at,
+    )
+
+
+def _check(stored: dict[str, Any]) -> Check:
+    return Check(
+        rule=str(stored["rule"]),
+        value=str(stored["value"]),
+        limit=str(stored["limit"]),
+        reason=str(stored.get("reason", "")),
+    )
+
+
+def _signal(signal: Signal) -> WhySignal:
+    return WhySignal(
+        id=signal.pk,
+        key=signal.key,
+        source=signal.source,
+        side=side_word(signal.side),
+        reason=signal.reason,
+        timeframe=signal.timeframe,
+        closed_at=signal.closed_at,
+    )
+
+
+def _score(score: Score) -> WhyScore:
+    version = score.weight_version
+    return WhyScore(
+        id=score.pk,
+        value=score.value,
+        buy_threshold=from_nano(version.buy_threshold),
+        sell_threshold=from_nano(version.sell_threshold),
+        contributions=contributions_of(score),
+        bars_from=score.bars_from,
+        bars_hash=score.bars_hash,
+        closed_at=score.closed_at,
+    )
+
+
+def contributions_of(score: Score) -> tuple[Contribution, ...]:
+    """Return one line per indicator, in the weight version's order."""
+    columns = zip_longest(score.raw, score.normalised, score.contributions)
+    return tuple(
+        Contribution(name, raw, normalised, weight, contribution)
+        for (name, weight), (raw, normalised, contribution) in zip(
+            score.weight_version.weights, columns, strict=True
+        )
+    )
+
+
+def _weights(version: WeightVersion) -> WhyWeights:
+    return WhyWeights(
+        id=version.pk,
+        label=version.label,
+        state=version.state,
+        optimizer=version.optimizer,
+        author=version.author,
+        parent=version.parent.label if version.parent else "",
+        data_hash=version.data_hash,
+        measures=version.measures,
+        valid_from=version.valid_from,
+    )
+
+
+def _training(run: TrainingRun) -> WhyTraining:
+    return WhyTraining(
+        id=run.pk,
+        optimizer=run.optimizer,
+        as_of=run.as_of,
+        data_hash=run.data_hash,
+        measures=run.measures,
+        state=run.state,
+        reason=run.reason,
+    )
