@@ -1,0 +1,286 @@
+"""Blocks, anchors, splits, and what a fold says about the bars it used."""
+
+import hashlib
+import struct
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+
+import numpy as np
+import pytest
+
+from domain.bars import Bar, Split, Timeframe, from_micros, period_start, series_of, to_micros
+from marketdata.indicators.fold import (
+    BarOrderError,
+    Block,
+    BlockFold,
+    UnusableBarError,
+    block_of,
+    indicator_matrix,
+    lead_length,
+)
+from marketdata.indicators.registry import Indicator, IndicatorParams, indicator_set
+from tests.marketdata.indicators import suite
+
+BARS = suite.daily_bars("AAPL")
+SPLITS = (
+    Split(datetime(2000, 6, 21, tzinfo=UTC), 2.0),
+    Split(datetime(2005, 2, 28, tzinfo=UTC), 2.0),
+)
+
+
+def counting(name: str, warmup: int) -> Indicator:
+    """An indicator that counts the bars it was stepped over and returns the last close."""
+
+    def step(
+        state: list[float], _open: float, _high: float, _low: float, close: float, volume: float
+    ) -> tuple[float, float]:
+        state[0] += 1.0
+        state[1], state[2] = close, volume
+        return state[0], 0.0
+
+    return Indicator(name, ("close",), (name,), IndicatorParams(), 0, warmup, 3, step)
+
+
+def fold_at(place: int, indicators: tuple[Indicator, ...], splits: tuple[Split, ...] = ()):
+    """Return a fold rebuilt from its anchor up to the bar at `place`."""
+    block = block_of(Timeframe.D1, BARS[place].opened_at, splits)
+    begin = next(i for i, bar in enumerate(BARS) if bar.opened_at >= block.period_start)
+    fold = BlockFold(indicators, block, BARS[:begin])
+    for bar in BARS[begin : place + 1]:
+        fold.step(bar)
+    return fold
+
+
+def test_block_when_splits_come_later_leaves_them_out() -> None:
+    opened = datetime(2004, 5, 3, tzinfo=UTC)
+    block = block_of(Timeframe.D1, opened, SPLITS[::-1])
+    assert block == Block(datetime(2004, 1, 1, tzinfo=UTC), (SPLITS[0],))
+
+
+def test_block_when_a_split_takes_effect_changes_within_the_period() -> None:
+    day = SPLITS[1].effective_at
+    before = block_of(Timeframe.D1, day - timedelta(microseconds=1), SPLITS)
+    after = block_of(Timeframe.D1, day, SPLITS)
+    assert before.period_start == after.period_start
+    assert (before.splits, after.splits) == (SPLITS[:1], SPLITS)
+
+
+def test_fold_when_warm_ups_differ_begins_each_indicator_at_its_own_anchor() -> None:
+    short, long = counting("short", 5), counting("long", 40)
+    block = block_of(Timeframe.D1, datetime(2004, 1, 2, tzinfo=UTC))
+    begin = next(i for i, bar in enumerate(BARS) if bar.opened_at >= block.period_start)
+    fold = BlockFold((short, long), block, BARS[:begin])
+    fold.step(BARS[begin])
+    assert fold.raw == (6.0, 41.0)
+    assert fold.bars_from == BARS[begin - 40].opened_at
+    assert fold.last_opened_at == BARS[begin].opened_at
+
+
+def test_fold_when_history_is_short_begins_at_the_first_bar() -> None:
+    fold = fold_at(3, indicator_set())
+    assert fold.bars_from == BARS[0].opened_at
+    # only the parabolic stop speaks after four bars
+    assert [value is None for value in fold.raw] == [True, True, True, True, False, True]
+    assert [value is None for value in fold.normalised] == [True, True, True, True, False, True]
+
+
+def test_fold_when_empty_has_no_value() -> None:
+    fold = BlockFold(indicator_set(), block_of(Timeframe.D1, BARS[0].opened_at))
+    assert (fold.raw, fold.normalised) == ((None,) * 6, (None,) * 6)
+    assert (fold.bars_from, fold.last_opened_at) == (None, None)
+
+
+def test_fold_when_lead_is_longer_than_needed_uses_the_same_bars() -> None:
+    chosen = indicator_set(("bollinger", "parabolic_sar"))
+    wanted = lead_length(chosen)
+    block = block_of(Timeframe.D1, datetime(2004, 1, 2, tzinfo=UTC))
+    begin = next(i for i, bar in enumerate(BARS) if bar.opened_at >= block.period_start)
+    long, exact = (
+        BlockFold(chosen, block, lead) for lead in (BARS[:begin], BARS[begin - wanted : begin])
+    )
+    assert (long.raw, long.bars_hash, long.bars_from) == (
+        exact.raw,
+        exact.bars_hash,
+        exact.bars_from,
+    )
+    shorter = BlockFold(chosen, block, BARS[begin - wanted + 1 : begin])
+    assert shorter.bars_hash != long.bars_hash
+
+
+def test_fold_when_a_split_is_effective_divides_earlier_bars_only() -> None:
+    seen = counting("seen", 10)
+    place = next(i for i, bar in enumerate(BARS) if bar.opened_at >= SPLITS[1].effective_at)
+    block = block_of(Timeframe.D1, BARS[place].opened_at, SPLITS)
+    begin = next(i for i, bar in enumerate(BARS) if bar.opened_at >= block.period_start)
+    closes: list[tuple[float, float]] = []
+    original = seen.step
+
+    def spying(state, open_, high, low, close, volume):
+        closes.append((close, volume))
+        return original(state, open_, high, low, close, volume)
+
+    fold = BlockFold((replace(seen, step=spying),), block, BARS[:begin])
+    for bar in BARS[begin : place + 1]:
+        fold.step(bar)
+    used = BARS[begin - 10 : place + 1]
+    expected = [(bar.close / 2.0, bar.volume * 2.0) for bar in used[:-1]]
+    assert closes == [*expected, (BARS[place].close, BARS[place].volume)]
+
+
+def test_fold_when_splits_follow_each_other_multiplies_their_ratios() -> None:
+    early = suite.made_bars([120.0, 121.0, 40.0, 10.0])
+    splits = (Split(early[2].opened_at, 3.0), Split(early[3].opened_at, 4.0))
+    matrix = indicator_matrix(series_of(early), Timeframe.D1, (closing(),), splits)
+    # each bar sees itself undivided: its own splits are already in its price
+    assert matrix.raw[:, 0].tolist() == [120.0, 121.0, 40.0, 10.0]
+    oldest = indicator_matrix(series_of(early), Timeframe.D1, (first_close(),), splits)
+    assert oldest.raw[:, 0].tolist() == [120.0, 120.0, 40.0, 10.0]
+
+
+def closing() -> Indicator:
+    return Indicator(
+        "closing", ("close",), ("closing",), IndicatorParams(), 0, 0, 1,
+        lambda _state, _open, _high, _low, close, _volume: (close, 0.0),
+    )  # fmt: skip
+
+
+def first_close() -> Indicator:
+    def step(state, _open, _high, _low, close, _volume):
+        state[0] = state[0] or close
+        return state[0], 0.0
+
+    return Indicator("first", ("close",), ("first",), IndicatorParams(), 0, 0, 1, step)
+
+
+def test_matrix_when_splits_are_powers_of_two_equals_bars_adjusted_beforehand() -> None:
+    series = series_of(BARS)
+    place = next(i for i, bar in enumerate(BARS) if bar.opened_at >= SPLITS[1].effective_at)
+    matrix = indicator_matrix(series, Timeframe.D1, indicator_set(), SPLITS)
+    adjusted = [
+        replace(
+            bar,
+            open=bar.open / ratio,
+            high=bar.high / ratio,
+            low=bar.low / ratio,
+            close=bar.close / ratio,
+        )
+        for bar in BARS
+        for ratio in [4.0 if bar.opened_at < SPLITS[0].effective_at else
+                      2.0 if bar.opened_at < SPLITS[1].effective_at else 1.0]
+    ]  # fmt: skip
+    plain = indicator_matrix(series_of(adjusted), Timeframe.D1, indicator_set())
+    assert np.array_equal(matrix.raw[place:], plain.raw[place:], equal_nan=True)
+    assert np.array_equal(matrix.normalised, plain.normalised, equal_nan=True)
+    # the day of a split is no crash: the stop stays on its side
+    assert np.sign(matrix.normalised[place, 5]) == np.sign(matrix.normalised[place - 1, 5])
+
+
+def test_matrix_when_a_later_split_is_known_changes_nothing_before_it() -> None:
+    series, first = series_of(BARS), SPLITS[0].effective_at
+    place = next(i for i, bar in enumerate(BARS) if bar.opened_at >= SPLITS[1].effective_at)
+    knowing = indicator_matrix(series[:place], Timeframe.D1, indicator_set(), SPLITS)
+    unknowing = indicator_matrix(series[:place], Timeframe.D1, indicator_set(), SPLITS[:1])
+    assert np.array_equal(knowing.raw, unknowing.raw, equal_nan=True)
+    assert first < from_micros(series.opened_at[place])
+
+
+def test_matrix_when_series_is_empty_has_no_rows() -> None:
+    matrix = indicator_matrix(series_of([]), Timeframe.D1, indicator_set())
+    assert (matrix.raw.shape, matrix.normalised.shape) == ((0, 6), (0, 6))
+
+
+def test_matrix_when_values_jump_at_an_anchor_shows_warm_ups_are_enough() -> None:
+    """A period's first row, begun at the anchor, equals the fold over all history."""
+    bars = suite.daily_bars("IBM")
+    matrix = indicator_matrix(series_of(bars), Timeframe.D1, indicator_set())
+    later = [i for i, bar in enumerate(bars) if bar.opened_at.year >= 2008]
+    for column, indicator in enumerate(indicator_set()):
+        whole = suite.fold_over(indicator, bars)
+        got = list(zip(matrix.raw[later, column], matrix.normalised[later, column], strict=True))
+        assert got == [whole[place] for place in later], indicator.name
+
+
+def test_bars_hash_when_worked_by_hand_matches() -> None:
+    bars = suite.made_bars([10.0, 11.0])
+    block = block_of(Timeframe.D1, bars[0].opened_at, (Split(bars[0].opened_at, 2.0),))
+    fold = BlockFold((closing(),), block)
+    fold.step(bars[0])
+    fold.step(replace(bars[1], volume=None))
+    start = to_micros(period_start(Timeframe.D1, bars[0].opened_at))
+    stated = struct.pack("<qqqd", start, 1, to_micros(bars[0].opened_at), 2.0)
+    for bar, volume in zip(bars, (1000.0, float("nan")), strict=True):
+        instants = to_micros(bar.opened_at), to_micros(bar.closed_at)
+        prices = bar.open, bar.high, bar.low, bar.close
+        stated += struct.pack("<qq5d", *instants, *prices, volume)
+    assert fold.bars_hash == hashlib.sha256(stated).hexdigest()
+
+
+@pytest.mark.parametrize("field", ["open", "high", "low", "close", "volume"])
+def test_bars_hash_when_any_used_value_changes_differs(field: str) -> None:
+    bars = suite.walk_bars(30, seed=3)
+    hashes = set()
+    for change in (0.0, 1e-12):
+        changed = [*bars]
+        bar = changed[7]
+        middle = 0.5 * (bar.high + bar.low)
+        bar = replace(bar, open=middle, close=middle, volume=1.0)
+        changed[7] = replace(bar, **{field: getattr(bar, field) + change})
+        fold = BlockFold(indicator_set(), block_of(Timeframe.D1, bars[0].opened_at))
+        for one in changed:
+            fold.step(one)
+        hashes.add(fold.bars_hash)
+    assert len(hashes) == 2
+
+
+def test_bars_hash_when_read_twice_goes_on_as_before() -> None:
+    asked, unasked = fold_at(20, indicator_set()), fold_at(20, indicator_set())
+    assert asked.bars_hash == asked.bars_hash
+    asked.step(BARS[21])
+    unasked.step(BARS[21])
+    assert asked.bars_hash == unasked.bars_hash
+
+
+def test_step_when_bar_is_not_later_is_refused_and_nothing_changes() -> None:
+    fold = fold_at(20, indicator_set())
+    before = (fold.raw, fold.bars_hash)
+    for bar in (BARS[20], BARS[19]):
+        with pytest.raises(BarOrderError, match="not after the last one"):
+            fold.step(bar)
+    assert (fold.raw, fold.bars_hash) == before
+
+
+def test_fold_when_bars_lie_on_the_wrong_side_of_the_period_is_refused() -> None:
+    block = block_of(Timeframe.D1, datetime(2004, 1, 2, tzinfo=UTC))
+    early = BARS[0]
+    late = next(bar for bar in BARS if bar.opened_at > block.period_start)
+    with pytest.raises(BarOrderError, match="not in the period"):
+        BlockFold(indicator_set(), block).step(early)
+    with pytest.raises(BarOrderError, match="not before the period"):
+        BlockFold(indicator_set(), block, [late])
+
+
+@pytest.mark.parametrize(
+    "prices",
+    [
+        (float("nan"), 2.0, 1.0, 1.5),
+        (1.5, float("nan"), 1.0, 1.5),
+        (1.5, 2.0, float("nan"), 1.5),
+        (1.5, 2.0, 1.0, float("nan")),
+        (1.5, float("inf"), 1.0, 1.5),
+        (1.5, 1.0, 2.0, 1.5),
+        (1.5, 2.0, 1.0, 2.5),
+    ],
+)
+def test_step_when_prices_are_unusable_is_refused(prices: tuple[float, ...]) -> None:
+    opened = datetime(2004, 1, 2, tzinfo=UTC)
+    fold = BlockFold(indicator_set(), block_of(Timeframe.D1, opened))
+    with pytest.raises(UnusableBarError):
+        fold.step(Bar(opened, opened + timedelta(days=1), *prices, None))
+    assert fold.last_opened_at is None
+
+
+@pytest.mark.parametrize("ratio", [0.0, -2.0, float("nan"), float("inf")])
+def test_fold_when_split_ratio_is_unusable_is_refused(ratio: float) -> None:
+    opened = datetime(2004, 1, 2, tzinfo=UTC)
+    with pytest.raises(UnusableBarError, match="ratio"):
+        BlockFold(indicator_set(), block_of(Timeframe.D1, opened, [Split(opened, ratio)]))
