@@ -240,4 +240,3 @@ def copy_binaries(wanted: Path) -> None:
 def _environment() -> dict[str, str]:
     """Return an environment without the user's PG* variables and locale."""
     return {"PATH": os.defpath, "LANG": "C", "LC_ALL": "C", "TZ": "UTC"}
-

@@ -5,8 +5,10 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
+
+import psutil
 
 from tradingsite.embedded.keeper import (
     KEEPER_LOCK,
@@ -61,7 +63,8 @@ class Membership:
         """Let go; return True once the services have stopped, False when others use them."""
         run = self.locations.run
         self.users.release()
-        if self._keeper is None and exclusive_holder(run / KEEPER_LOCK) is None:
+        holder = exclusive_holder(run / KEEPER_LOCK)
+        if self._keeper is None and holder is None:
             return True
         deadline = time.monotonic() + STOP_PATIENCE_SECONDS
         refused_since = None
@@ -69,6 +72,7 @@ class Membership:
             self._reap_keeper()
             states = read_states(run)
             if not states.running:
+                self._await_keepers_end(holder)
                 return True
             if states.stopping or self._no_other_user():
                 refused_since = None
@@ -78,6 +82,15 @@ class Membership:
                 return False
             time.sleep(POLL_SECONDS)
         return False
+
+    def _await_keepers_end(self, holder: int | None) -> None:
+        """Wait the instant between the keeper's last deed and the end of its process."""
+        if self._keeper is not None:
+            with suppress(subprocess.TimeoutExpired):
+                self._keeper.wait(2.0)
+        elif holder:
+            with suppress(psutil.Error):
+                psutil.Process(holder).wait(1.0)
 
     def _no_other_user(self) -> bool:
         with FileLock(self.locations.run / USERS_LOCK) as users:

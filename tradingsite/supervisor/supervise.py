@@ -157,9 +157,7 @@ class Supervisor:
     def _start(self, watched: Watched) -> None:
         descriptor = watched.start()
         self.selector.register(descriptor, selectors.EVENT_READ, watched)
-        leftovers.remember(
-            self.sessions_file, [one.popen.pid for one in self.watched if one.popen]
-        )
+        leftovers.remember(self.sessions_file, [one.popen.pid for one in self.watched if one.popen])
 
     def _read(self, watched: Watched) -> None:
         if watched.popen is None:
@@ -277,4 +275,3 @@ def parse_report(output: str) -> dict[str, str]:
     lines = output.strip().splitlines()
     report = json.loads(lines[-1]) if lines and lines[-1].startswith("{") else {}
     return {str(key): str(value) for key, value in report.items()}
-
