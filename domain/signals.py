@@ -2,7 +2,7 @@
 
 import json
 from dataclasses import dataclass
-from math import fsum, isfinite
+from math import isfinite
 from typing import Any
 
 from domain.errors import PlumblineError
@@ -39,7 +39,7 @@ class WeightSet:
                 raise WeightSetError(f"the weight of '{name}' is {weight}, not a number")
         if not any(self.weights):
             raise WeightSetError("every weight is zero: no score would come of it")
-        if not isfinite(fsum(map(abs, self.weights))):
+        if not isfinite(sum(map(abs, self.weights))):
             raise WeightSetError("the weights are too large to be added")
         self._check_thresholds()
 

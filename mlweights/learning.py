@@ -226,7 +226,7 @@ def _scaled(fitted: FloatArray, names: tuple[str, ...]) -> tuple[float, ...]:
     The step takes away the last bits, which linear algebra may change between processors.
     """
     plain = [float(weight) for weight in fitted]
-    total = fsum(abs(weight) for weight in plain)
+    total = sum(abs(weight) for weight in plain)
     if len(plain) != len(names) or not 0.0 < total < float("inf"):
         raise NothingLearnedError(f"the optimizer returned no usable weights: {plain}")
     return tuple(round(weight / total, 12) for weight in plain)

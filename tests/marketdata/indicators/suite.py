@@ -155,9 +155,7 @@ def check_pure(indicator: Indicator, bars: tuple[Bar, ...], others: tuple[Bar, .
     state, other_state, mixed = indicator.empty_state(), indicator.empty_state(), []
     for bar, other in zip(bars, others, strict=False):
         mixed.append(indicator.step(state, bar.open, bar.high, bar.low, bar.close, bar.volume))
-        indicator.step(
-            other_state, other.open, other.high, other.low, other.close, other.volume
-        )
+        indicator.step(other_state, other.open, other.high, other.low, other.close, other.volume)
     assert bits(mixed) == alone[: len(mixed)]
 
 
