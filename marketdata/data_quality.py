@@ -1,0 +1,99 @@
+"""What makes a bar unusable: one reason for each row, found in whole columns at once."""
+
+from enum import IntEnum
+
+import numpy as np
+from numpy.typing import NDArray
+
+from domain.bars import BarSeries, IntArray, Timeframe
+
+ReasonArray = NDArray[np.uint8]
+
+# The table's own limits (constraints of `Bar`): refused here with a word instead of an error.
+HIGHEST_PRICE = 1e15
+HIGHEST_VOLUME = 1e18
+MICROS = 1_000_000
+
+
+class Reason(IntEnum):
+    """Why a row is refused; `FINE` when it is not. The first that applies is the one given."""
+
+    FINE = 0
+    WRONG_COLUMN_COUNT = 1
+    TIME_UNREADABLE = 2
+    TIME_WITHOUT_ZONE = 3
+    NO_NUMBER = 4
+    NOT_FINITE = 5
+    PRICE_NOT_POSITIVE = 6
+    HIGH_BELOW_LOW = 7
+    OUTSIDE_HIGH_LOW = 8
+    NEGATIVE_VOLUME = 9
+    TOO_LARGE = 10
+    OFF_GRID = 11
+    NOT_CLOSED_YET = 12
+    DIFFERS_FROM_EARLIER_ROW = 13
+
+    @property
+    def text(self) -> str:
+        """Return the reason in words."""
+        return _TEXTS[self]
+
+
+_TEXTS = {
+    Reason.FINE: "",
+    Reason.WRONG_COLUMN_COUNT: "wrong number of columns",
+    Reason.TIME_UNREADABLE: "time cannot be read",
+    Reason.TIME_WITHOUT_ZONE: "time has no zone",
+    Reason.NO_NUMBER: "a price or the volume is no number",
+    Reason.NOT_FINITE: "a price or the volume is NaN or infinite",
+    Reason.PRICE_NOT_POSITIVE: "a price is zero or negative",
+    Reason.HIGH_BELOW_LOW: "high is below low",
+    Reason.OUTSIDE_HIGH_LOW: "open or close lies outside high-low",
+    Reason.NEGATIVE_VOLUME: "volume is negative",
+    Reason.TOO_LARGE: "a price or the volume is too large to be true",
+    Reason.OFF_GRID: "time does not lie on the timeframe's grid",
+    Reason.NOT_CLOSED_YET: "the bar has not closed yet",
+    Reason.DIFFERS_FROM_EARLIER_ROW: "same time as an earlier row, other values",
+}
+
+
+def check_bars(bars: BarSeries, *, timeframe: Timeframe, now_micros: int) -> ReasonArray:
+    """Return a `Reason` per bar (uint8). A NaN volume means not measured and is fine.
+
+    Order and duplicates need the whole delivery: whoever stores it looks at them.
+    """
+    prices = np.stack([bars.open, bars.high, bars.low, bars.close])
+    volume = np.where(np.isnan(bars.volume), 0.0, bars.volume)
+    top, bottom = np.maximum(bars.open, bars.close), np.minimum(bars.open, bars.close)
+    # NaN compares false everywhere, so the first test alone decides about it.
+    tests = (
+        (Reason.NOT_FINITE, ~np.isfinite(prices).all(axis=0) | np.isinf(volume)),
+        (Reason.PRICE_NOT_POSITIVE, (prices <= 0).any(axis=0)),
+        (Reason.HIGH_BELOW_LOW, bars.high < bars.low),
+        (Reason.OUTSIDE_HIGH_LOW, (top > bars.high) | (bottom < bars.low)),
+        (Reason.NEGATIVE_VOLUME, volume < 0),
+        (Reason.TOO_LARGE, (bars.high >= HIGHEST_PRICE) | (volume >= HIGHEST_VOLUME)),
+        (Reason.OFF_GRID, off_grid(bars.opened_at, timeframe)),
+        (Reason.NOT_CLOSED_YET, bars.closed_at > now_micros),
+    )
+    reasons = np.zeros(len(bars), dtype=np.uint8)
+    for reason, applies in reversed(tests):
+        reasons[applies] = reason
+    return reasons
+
+
+def off_grid(opened_at: IntArray, timeframe: Timeframe) -> NDArray[np.bool_]:
+    """Tell per bar whether an intraday bar opens beside its grid, counted from midnight UTC."""
+    if timeframe.seconds >= Timeframe.D1.seconds:
+        return np.zeros(len(opened_at), dtype=np.bool_)
+    beside: NDArray[np.bool_] = opened_at % (timeframe.seconds * MICROS) != 0
+    return beside
+
+
+def decimals_of(bars: BarSeries, most: int = 8) -> int:
+    """Return how many decimals the prices use: the least d so that all are whole at 10**-d."""
+    prices = np.concatenate([bars.open, bars.high, bars.low, bars.close])
+    for decimals in range(most):
+        if np.array_equal(np.round(prices, decimals), prices):
+            return decimals
+    return most
