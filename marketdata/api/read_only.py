@@ -1,0 +1,165 @@
+"""One mechanism for every read endpoint: a serializer, filters and a view made from a model.
+
+Accounts, instruments, bots, streams and profiles are shown and asked for by their natural names,
+everything else that is pointed at by its id. Decimals are text without trailing zeros.
+"""
+
+from collections.abc import Sequence
+from typing import Any
+
+import django_filters
+from django.db import models
+from django.db.models import QuerySet
+from drf_spectacular.utils import extend_schema, extend_schema_field
+from rest_framework import serializers, viewsets
+
+# Relations whose target has a name that outlives its id.
+NATURAL = {"account": "name", "bot": "name", "stream": "name", "profile": "name"}
+INSTRUMENT = "instrument"
+PAGING = ("cursor", "page_size")
+WORDS = (models.CharField, models.TextField)
+
+
+class PlainDecimal(serializers.DecimalField):
+    """A decimal as text, 12.5 for 12.5000000000."""
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(**{**options, "normalize_output": True})
+
+
+@extend_schema_field(str)
+class NaturalName(serializers.RelatedField[Any, Any, str]):
+    """What a row points at, by name."""
+
+    def to_representation(self, value: models.Model) -> str:
+        """Return the name, VENUE:SYMBOL for an instrument."""
+        return str(value)
+
+
+class FactSerializer(serializers.ModelSerializer[Any]):
+    """Every column of a model, for reading."""
+
+    serializer_field_mapping = {  # noqa: RUF012 - DRF's own way
+        **serializers.ModelSerializer.serializer_field_mapping,
+        models.DecimalField: PlainDecimal,
+    }
+
+    def build_relational_field(self, field_name: str, relation_info: Any) -> Any:
+        """Return the field for a relation: natural where its target has a name."""
+        if field_name in NATURAL or field_name in {INSTRUMENT, "instruments"}:
+            options = {"read_only": True}
+            return NaturalName, options | ({"many": True} if relation_info.to_many else {})
+        return super().build_relational_field(field_name, relation_info)
+
+
+class FactFilters(django_filters.FilterSet):
+    """Filters made from a model; a malformed value is refused."""
+
+    def by_instrument(self, queryset: QuerySet[Any], _name: str, value: str) -> QuerySet[Any]:
+        """Return the rows of SYMBOL or VENUE:SYMBOL."""
+        venue, _, symbol = value.rpartition(":")
+        found = {"instrument__symbol": symbol} | ({"instrument__venue": venue} if venue else {})
+        return queryset.filter(**found)
+
+
+class FactViewSet(viewsets.ReadOnlyModelViewSet[Any]):
+    """Lists and shows one kind of row to everybody signed in."""
+
+    required_role = "viewer"
+    ordering: str | Sequence[str] = "-pk"
+
+    def filter_queryset(self, queryset: QuerySet[Any]) -> QuerySet[Any]:
+        """Return the rows asked for; a misspelt filter is refused, not ignored."""
+        refuse_unknown_parameters(self)
+        return super().filter_queryset(queryset)
+
+
+def refuse_unknown_parameters(view: viewsets.GenericViewSet[Any]) -> None:
+    """Raise a validation error that names every query parameter the view does not know."""
+    known = {*view.filterset_class.base_filters, *PAGING}  # type: ignore[attr-defined]
+    unknown = sorted(set(view.request.query_params) - known)
+    if unknown:
+        names = ", ".join(sorted(known))
+        errors = dict.fromkeys(unknown, [f"unknown parameter; known: {names}"])
+        raise serializers.ValidationError(errors)
+
+
+def facts_of(
+    model: type[models.Model], *, fields: Sequence[str] | None = None
+) -> type[FactSerializer]:
+    """Return the serializer of a model: all its columns, or `fields`."""
+    meta = type("Meta", (), {"model": model, "fields": fields or "__all__", "read_only": True})
+    name = f"{model.__name__}Serializer"
+    doc = f"One row of {model._meta.verbose_name_plural}."  # noqa: SLF001 - documented API
+    return type(name, (FactSerializer,), {"Meta": meta, "__doc__": doc})
+
+
+def view_of(
+    serializer: type[FactSerializer],
+    *,
+    lookup: str = "pk",
+    role: str = "viewer",
+    words: Sequence[str] = (),
+    base: type[FactViewSet] = FactViewSet,
+) -> type[FactViewSet]:
+    """Return the read view of a serializer's model, one query whatever the number of rows.
+
+    It filters by every relation, choice, yes-or-no and time column, and by the `words` columns.
+    """
+    model = serializer.Meta.model  # type: ignore[attr-defined]
+    body = {
+        "__doc__": model.__doc__,
+        "__module__": model.__module__.replace(".models.", ".api."),
+        "serializer_class": serializer,
+        "queryset": _queryset(model),
+        "filterset_class": _filters(model, words),
+        "required_role": role,
+        "lookup_field": lookup,
+        "lookup_value_regex": r"\d+" if lookup == "pk" else r"[^/]+",
+    }
+    view = type(f"{model.__name__}View", (base,), body)
+    tags = [model._meta.app_label]  # noqa: SLF001
+    return extend_schema(tags=tags)(view)
+
+
+def _queryset(model: type[models.Model]) -> QuerySet[Any]:
+    meta = model._meta  # noqa: SLF001
+    joined = [name for name in (*NATURAL, INSTRUMENT) if _has_relation(model, name)]
+    many = [field.name for field in meta.many_to_many]
+    return model._default_manager.select_related(*joined).prefetch_related(*many)  # noqa: SLF001
+
+
+def _has_relation(model: type[models.Model], name: str) -> bool:
+    return any(field.name == name for field in model._meta.fields if field.is_relation)  # noqa: SLF001
+
+
+def _filters(model: type[models.Model], words: Sequence[str]) -> type[FactFilters]:
+    found: dict[str, django_filters.Filter] = {}
+    for field in model._meta.fields:  # noqa: SLF001
+        found.update(_filters_of(field, is_word=field.name in words))
+    meta = type("Meta", (), {"model": model, "fields": []})
+    return type(f"{model.__name__}Filters", (FactFilters,), {"Meta": meta, **found})
+
+
+def _filters_of(field: "models.Field[Any, Any]", *, is_word: bool) -> dict[str, Any]:
+    name = field.name
+    if name == INSTRUMENT:
+        return {name: django_filters.CharFilter(method="by_instrument", label="SYMBOL")}
+    if name in NATURAL and field.is_relation:
+        return {name: django_filters.CharFilter(field_name=f"{name}__{NATURAL[name]}")}
+    if field.is_relation:
+        return {name: django_filters.NumberFilter(field_name=f"{name}_id")}
+    if isinstance(field, models.DateTimeField):
+        return {
+            f"{name}_from": django_filters.IsoDateTimeFilter(field_name=name, lookup_expr="gte"),
+            f"{name}_to": django_filters.IsoDateTimeFilter(field_name=name, lookup_expr="lte"),
+        }
+    if isinstance(field, models.BooleanField):
+        return {name: django_filters.BooleanFilter()}
+    if field.choices:
+        return {name: django_filters.ChoiceFilter(choices=field.choices)}
+    if is_word and isinstance(field, WORDS):
+        return {name: django_filters.CharFilter()}
+    if is_word:
+        return {name: django_filters.NumberFilter()}
+    return {}

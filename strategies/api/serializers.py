@@ -1,0 +1,8 @@
+"""Rows of the strategies floor, for reading."""
+
+from marketdata.api.read_only import facts_of
+from strategies.models import Bot, Hold, Signal
+
+BotSerializer = facts_of(Bot)
+HoldSerializer = facts_of(Hold)
+SignalSerializer = facts_of(Signal)

@@ -1,0 +1,45 @@
+"""All addresses below /api/: one router for the lists of every floor."""
+
+from django.urls import include, path, re_path
+
+from execution.api.urls import ROUTES as EXECUTION
+from marketdata.api.urls import ROUTES as MARKETDATA
+from mlweights.api.urls import ROUTES as MLWEIGHTS
+from risk.api.urls import ROUTES as RISK
+from strategies.api.urls import ROUTES as STRATEGIES
+from tradingsite.api import views
+
+DESK = (
+    ("alerts", views.AlertView),
+    ("audit", views.AuditView),
+    ("idempotency-keys", views.IdempotencyKeyView),
+    ("job-runs", views.JobRunView),
+    ("job-slots", views.JobSlotView),
+)
+
+router = views.Router()
+for route, view in (*MARKETDATA, *MLWEIGHTS, *STRATEGIES, *RISK, *EXECUTION, *DESK):
+    router.register(route, view, basename=f"api-{route}")
+
+V1 = [
+    path("token/", views.TokenView.as_view(), name="api-token"),
+    path("token/refresh/", views.TokenAgainView.as_view(), name="api-token-refresh"),
+    path("orders/<int:order_id>/why/", views.WhyView.as_view(), name="api-order-why"),
+    re_path(
+        r"^bots/(?P<name>[^/]+)/(?P<verb>start|stop)/?$",
+        views.BotStateView.as_view(),
+        name="api-bot-state",
+    ),
+    re_path(
+        r"^accounts/(?P<name>[^/]+)/kill-switch/?$",
+        views.KillSwitchView.as_view(),
+        name="api-kill-switch",
+    ),
+    path("", include(router.urls)),
+]
+
+urlpatterns = [
+    path("v1/", include(V1)),
+    path("schema/", views.SchemaView.as_view(), name="api-schema"),
+    path("docs/", views.DocsView.as_view(), name="api-docs"),
+]

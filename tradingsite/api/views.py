@@ -1,0 +1,147 @@
+"""The API's own rooms: root, tokens, schema, the why of an order, bots and the kill switch."""
+
+from typing import Any
+
+from csp.decorators import csp_update
+from django.utils.decorators import method_decorator
+from drf_spectacular.utils import OpenApiParameter, extend_schema
+from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerSplitView
+from rest_framework import routers
+from rest_framework.authentication import SessionAuthentication
+from rest_framework.exceptions import PermissionDenied
+from rest_framework.request import Request
+from rest_framework.response import Response
+from rest_framework.views import APIView
+from rest_framework_simplejwt.authentication import JWTAuthentication
+from rest_framework_simplejwt.views import TokenObtainPairView, TokenRefreshView
+
+from marketdata.api.read_only import view_of
+from risk.api.serializers import ControlSerializer
+from risk.services.kill_switch import engage_kill_switch, release_kill_switch
+from strategies.api.serializers import BotSerializer
+from strategies.services.change_bot_state import change_bot_state
+from tradingsite.access.permissions import RolePermission
+from tradingsite.access.roles import Role, has_role
+from tradingsite.access.throttling import LoginThrottle
+from tradingsite.api import serializers
+from tradingsite.celery import nudge
+from tradingsite.why import why
+
+AlertView = view_of(serializers.AlertSerializer, words=("kind", "object"))
+AuditView = view_of(serializers.AuditSerializer, words=("shard", "actor", "action", "subject"))
+IdempotencyKeyView = view_of(serializers.IdempotencyKeySerializer, role="admin")
+JobRunView = view_of(serializers.JobRunSerializer, words=("name",))
+JobSlotView = view_of(serializers.JobSlotSerializer, words=("name",))
+
+BOT_VERBS = {"start": "running", "stop": "stopped"}
+IDEMPOTENCY_KEY = OpenApiParameter(
+    name="Idempotency-Key",
+    location=OpenApiParameter.HEADER,
+    description="Sent again with the same body, the stored answer comes back and nothing happens.",
+)
+
+
+class RootView(routers.APIRootView):
+    """Every list of the API by name."""
+
+    required_role = "viewer"
+    schema = None
+
+
+class Router(routers.DefaultRouter):
+    """Routes of all floors below one root."""
+
+    APIRootView = RootView
+    include_format_suffixes = False
+
+
+class WhyView(APIView):
+    """Everything an order came from: decision, signal, score with contributions, weights."""
+
+    required_role = "viewer"
+
+    @extend_schema(responses=serializers.WhySerializer, tags=["execution"])
+    def get(self, request: Request, order_id: int) -> Response:
+        """Return the chain from the order back to the training run."""
+        return Response(serializers.WhySerializer(why(order_id)).data)
+
+
+class BotStateView(APIView):
+    """Starts and stops a bot; its open positions stay."""
+
+    required_role = "trader"
+
+    @extend_schema(
+        request=None, responses=BotSerializer, parameters=[IDEMPOTENCY_KEY], tags=["strategies"]
+    )
+    def post(self, request: Request, name: str, verb: str) -> Response:
+        """Set the bot running or stopped; repeating it changes nothing."""
+        bot = change_bot_state(
+            bot_name=name, state=BOT_VERBS[verb], actor=request.user.get_username()
+        )
+        nudge(bot.account_id)
+        return Response(BotSerializer(bot).data)
+
+
+class KillSwitchView(APIView):
+    """Halts an account and lets it go on; traders may halt, risk managers also release."""
+
+    required_role = "trader"
+
+    @extend_schema(
+        request=serializers.KillSwitchSerializer,
+        responses=ControlSerializer,
+        parameters=[IDEMPOTENCY_KEY],
+        tags=["risk"],
+    )
+    def post(self, request: Request, name: str) -> Response:
+        """Move the switch; repeating it changes nothing."""
+        wish = serializers.KillSwitchSerializer(data=request.data)
+        wish.is_valid(raise_exception=True)
+        release = wish.validated_data["action"] == "release"
+        if release and not has_role(request.user, Role.RISK_MANAGER):
+            raise PermissionDenied("only a risk manager releases the kill switch")
+        move = release_kill_switch if release else engage_kill_switch
+        control = move(
+            account_name=name,
+            actor=request.user.get_username(),
+            reason=wish.validated_data["reason"],
+        )
+        nudge(control.account_id)
+        return Response(ControlSerializer(control).data)
+
+
+class TokenView(TokenObtainPairView):
+    """Name and password for an access and a refresh token."""
+
+    throttle_classes = (LoginThrottle,)
+
+
+class TokenAgainView(TokenRefreshView):
+    """A refresh token for a new access token."""
+
+    throttle_classes = (LoginThrottle,)
+
+
+class SchemaView(SpectacularAPIView):
+    """The OpenAPI description of this API."""
+
+    permission_classes = (RolePermission,)
+    authentication_classes = (JWTAuthentication, SessionAuthentication)
+    required_role = "viewer"
+
+    def get(self, request: Request, *args: Any, **kwargs: Any) -> Response:
+        """Return the description as YAML, or JSON when asked for."""
+        return super().get(request, *args, **kwargs)
+
+
+# Swagger UI draws with data: fonts and style attributes; scripts stay our own files.
+@method_decorator(csp_update({"style-src": "'unsafe-inline'"}), name="dispatch")
+class DocsView(SpectacularSwaggerSplitView):
+    """The API to look at and try, from files of our own."""
+
+    permission_classes = (RolePermission,)
+    authentication_classes = (JWTAuthentication, SessionAuthentication)
+    required_role = "viewer"
+    url_name = "api-schema"
+    template_name = "api/docs.html"
