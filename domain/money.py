@@ -35,7 +35,7 @@ def to_lots(quantity: Decimal, lot: Decimal) -> Decimal:
 
 def to_cash(amount: Decimal) -> Decimal:
     """Return the amount half-even to 1e-8 of its currency."""
-    return CONTEXT.quantize(amount, CASH_UNIT, ROUND_HALF_EVEN)
+    return amount.quantize(CASH_UNIT, ROUND_HALF_EVEN, CONTEXT)
 
 
 def notional(price: Decimal, quantity: Decimal, multiplier: Decimal = Decimal(1)) -> Decimal:
@@ -51,7 +51,7 @@ def fraction_of(amount: Decimal, fraction_e9: int) -> Decimal:
 def fraction_up(amount: Decimal, fraction_e9: int) -> Decimal:
     """Return the fraction rounded up to 1e-8: what a reservation must hold at least."""
     exact = CONTEXT.multiply(amount, Decimal(fraction_e9)).scaleb(-9, CONTEXT)
-    return CONTEXT.quantize(exact, CASH_UNIT, ROUND_CEILING)
+    return exact.quantize(CASH_UNIT, ROUND_CEILING, CONTEXT)
 
 
 def score_to_nano(score: float) -> int:

@@ -3,6 +3,7 @@
 import pgtrigger
 from django.db import models
 
+from domain.signals import WeightSet
 from marketdata.models import Instrument
 from marketdata.models.wall_time import wall_time
 from mlweights.models.training_runs import TrainingRun
@@ -59,3 +60,12 @@ class WeightVersion(models.Model):
 
     def __str__(self) -> str:
         return self.label
+
+    def weight_set(self) -> WeightSet:
+        """Return the plain value that scores are made with."""
+        return WeightSet(
+            names=tuple(name for name, _ in self.weights),
+            weights=tuple(weight for _, weight in self.weights),
+            buy_threshold=self.buy_threshold,
+            sell_threshold=self.sell_threshold,
+        )

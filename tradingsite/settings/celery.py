@@ -23,6 +23,11 @@ CELERY_BROKER_TRANSPORT_OPTIONS = {
     "socket_timeout": 5,
     "socket_connect_timeout": 2,
     "health_check_interval": 10,
+    # A publish to a Redis that refuses gives up at once instead of blocking six seconds.
+    "max_retries": 1,
+    "interval_start": 0,
+    "interval_step": 0.1,
+    "interval_max": 0.2,
 }
 # Celery closes the database connection after every task; this lets it keep one for so many.
 CELERY_DB_REUSE_MAX = 10_000

@@ -1,0 +1,1 @@
+"""Adapters: one outside venue each, all behind `base.Broker`."""

@@ -1,0 +1,48 @@
+"""What every account is worth at the newest sealed closes."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from decimal import Decimal
+
+from domain.money import ZERO, notional, to_price, to_ticks
+from domain.portfolio import fall
+from execution.models import Book
+from execution.queries import open_positions
+from marketdata.models import Account
+from marketdata.queries import instrument_terms, last_closes
+
+
+@dataclass(frozen=True, slots=True)
+class Marked:
+    """One account's worth now; stored equity points are made by decisions alone."""
+
+    account: str
+    as_of: datetime
+    cash: Decimal
+    equity: Decimal
+    drawdown: Decimal
+
+
+def mark_to_market(account: Account) -> Marked:
+    """Return the account at the newest closes its stream has sealed."""
+    book = Book.objects.get(account=account)
+    held = open_positions(account.pk)
+    terms = instrument_terms([one.instrument_id for one in held])
+    closes = last_closes(
+        instrument_ids=[one.instrument_id for one in held],
+        timeframes=account.stream.timeframes,
+        as_of=account.stream.sealed_to,
+    )
+    worth = ZERO
+    for one in held:
+        grid = terms[one.instrument_id]
+        price = to_price(to_ticks(closes[one.instrument_id].price, grid.tick_size), grid.tick_size)
+        worth += notional(price, one.quantity, grid.multiplier)
+    equity = book.cash + worth
+    return Marked(
+        account=account.name,
+        as_of=account.stream.sealed_to,
+        cash=book.cash,
+        equity=equity,
+        drawdown=fall(max(book.peak_equity, equity), equity),
+    )

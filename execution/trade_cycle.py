@@ -1,0 +1,268 @@
+"""The narrow waist: one closing instant of one account. Pure; live and backtest call it alike."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+from decimal import Decimal
+
+from domain.bars import Timeframe
+from domain.decisions import RiskVerdict
+from domain.instruments import InstrumentTerms
+from domain.money import ZERO
+from domain.orders import client_order_id
+from domain.portfolio import MarkedPosition, PortfolioSnapshot
+from domain.signals import Score, WeightSet
+from marketdata.indicators.fold import BlockFold
+from mlweights.scoring import weigh
+from risk.decide import RiskState, Wish, decide
+from risk.rules.registry import Limits
+from strategies.bots.base import HOLD, BotContext
+from strategies.bots.registry import RegisteredStrategy
+
+
+@dataclass(frozen=True, slots=True)
+class ScoredBar:
+    """One instrument's closed bar with its score and where both came from."""
+
+    terms: InstrumentTerms
+    timeframe: Timeframe
+    closed_at: datetime
+    close: float
+    score: Score
+    raw: tuple[float | None, ...]
+    normalised: tuple[float | None, ...]
+    weight_set: WeightSet
+    weight_label: str
+    weight_version_id: int
+    bars_from: datetime
+    bars_hash: str
+
+
+@dataclass(frozen=True, slots=True)
+class BotPlan:
+    """One running bot: its strategy and what it watches, in the order it decides."""
+
+    id: int
+    name: str
+    strategy: RegisteredStrategy
+    timeframe: Timeframe
+    instrument_ids: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class WorkingOrder:
+    """An order on its way: what it may still add to exposure, and the cash it holds."""
+
+    instrument_id: int
+    bot: str
+    worth: Decimal
+    reserved: Decimal
+    is_exit: bool
+
+
+@dataclass(frozen=True, slots=True)
+class InstantInput:
+    """Everything an account's decisions at one instant depend on."""
+
+    env: str
+    account: str
+    closed_at: datetime
+    lag_ms: int
+    bots: tuple[BotPlan, ...]
+    scored: Mapping[tuple[int, str], ScoredBar]
+    portfolio: PortfolioSnapshot
+    working: tuple[WorkingOrder, ...]
+    control_state: str
+    limits: Limits
+    fee_e9: int
+    slippage_e9: int
+
+
+@dataclass(frozen=True, slots=True)
+class Decided:
+    """One signal with its verdict and, when approved, the id of its order."""
+
+    key: str
+    bot: BotPlan
+    bar: ScoredBar
+    side: int
+    is_exit: bool
+    reason: str
+    verdict: RiskVerdict
+    client_order_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class Held:
+    """What one bot left alone at this instant, in its instruments' order."""
+
+    bot: BotPlan
+    bars: tuple[ScoredBar, ...]
+    reasons: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class CycleResult:
+    """What one instant produced, in deciding order: exits, then entries."""
+
+    decided: tuple[Decided, ...]
+    holds: tuple[Held, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class _Candidate:
+    bot: BotPlan
+    bar: ScoredBar
+    side: int
+    is_exit: bool
+    reason: str
+    held: Decimal
+
+
+def score_instant(
+    *, terms: InstrumentTerms, timeframe: Timeframe, closed_at: datetime, close: float,
+    fold: BlockFold, weight_set: WeightSet, weight_label: str, weight_version_id: int,
+) -> ScoredBar:  # fmt: skip
+    """Return the score of the bar the fold has just stepped over."""
+    if fold.bars_from is None:
+        raise ValueError("a fold without bars has no score")
+    normalised = fold.normalised
+    return ScoredBar(
+        terms=terms,
+        timeframe=timeframe,
+        closed_at=closed_at,
+        close=close,
+        score=weigh(normalised, weight_set),
+        raw=fold.raw,
+        normalised=normalised,
+        weight_set=weight_set,
+        weight_label=weight_label,
+        weight_version_id=weight_version_id,
+        bars_from=fold.bars_from,
+        bars_hash=fold.bars_hash,
+    )
+
+
+def decide_instant(given: InstantInput) -> CycleResult:
+    """Return every signal with its verdict, the budget threaded from one to the next."""
+    candidates: list[_Candidate] = []
+    holds: list[Held] = []
+    for bot in given.bots:
+        wanted, held = _ask(bot, given)
+        candidates += wanted
+        if held is not None:
+            holds.append(held)
+    candidates.sort(key=lambda one: not one.is_exit)  # stable: exits first, else bot order
+    budget = given
+    decided: list[Decided] = []
+    for candidate in candidates:
+        one = _decide_one(candidate, budget)
+        decided.append(one)
+        if one.verdict.approved:
+            budget = replace(budget, working=(*budget.working, _as_working(one)))
+    return CycleResult(tuple(decided), tuple(holds))
+
+
+def _ask(bot: BotPlan, given: InstantInput) -> tuple[list[_Candidate], Held | None]:
+    """Return the bot's wishes at this instant, and what it left alone."""
+    wanted: list[_Candidate] = []
+    left: list[tuple[ScoredBar, str]] = []
+    for instrument_id in bot.instrument_ids:
+        bar = given.scored.get((instrument_id, bot.timeframe.value))
+        if bar is None:  # no bar at T, no decision at T
+            continue
+        held = _held(given.portfolio.positions, instrument_id, bot.name)
+        intent = bot.strategy.decide(
+            BotContext(
+                symbol=bar.terms.symbol,
+                closed_at=given.closed_at,
+                close=bar.close,
+                score=bar.score.value,
+                weight_set=bar.weight_set,
+                position=held,
+                pending=any(
+                    order.instrument_id == instrument_id and order.bot == bot.name
+                    for order in given.working
+                ),
+            )
+        )
+        if intent.side == HOLD:
+            left.append((bar, intent.reason))
+        else:
+            wanted.append(
+                _Candidate(bot, bar, intent.side, intent.is_exit, intent.reason, held)
+            )
+    if not left:
+        return wanted, None
+    return wanted, Held(bot, tuple(bar for bar, _ in left), tuple(reason for _, reason in left))
+
+
+def _decide_one(candidate: _Candidate, given: InstantInput) -> Decided:
+    bar, bot = candidate.bar, candidate.bot
+    verdict = decide(
+        Wish(
+            terms=bar.terms,
+            side=candidate.side,
+            close=bar.close,
+            size_pct=bot.strategy.params.size_pct,
+            is_exit=candidate.is_exit,
+            held=candidate.held,
+            timeframe_seconds=bar.timeframe.seconds,
+            price_age_ms=given.lag_ms + _age_ms(given.closed_at, bar.closed_at),
+        ),
+        RiskState(
+            control_state=given.control_state,
+            limits=given.limits,
+            portfolio=given.portfolio,
+            reserved_cash=sum((order.reserved for order in given.working), ZERO),
+            on_order=sum(
+                (
+                    order.worth
+                    for order in given.working
+                    if order.instrument_id == bar.terms.id and not order.is_exit
+                ),
+                ZERO,
+            ),
+            fee_e9=given.fee_e9,
+            slippage_e9=given.slippage_e9,
+        ),
+    )
+    key = signal_key(bot.name, bar, given.closed_at)
+    return Decided(
+        key=key,
+        bot=bot,
+        bar=bar,
+        side=candidate.side,
+        is_exit=candidate.is_exit,
+        reason=candidate.reason,
+        verdict=verdict,
+        client_order_id=client_order_id(
+            env=given.env, account=given.account, signal_key=key, leg=0, issue_no=0
+        ),
+    )
+
+
+def signal_key(bot: str, bar: ScoredBar, closed_at: datetime) -> str:
+    """Return the natural key of a bot's signal: the same in every run."""
+    return f"bot:{bot}:{bar.terms.key}:{bar.timeframe.value}:{closed_at:%Y-%m-%dT%H:%M:%SZ}"
+
+
+def _held(positions: Sequence[MarkedPosition], instrument_id: int, bot: str) -> Decimal:
+    for position in positions:
+        if position.instrument_id == instrument_id and position.bot == bot:
+            return position.quantity
+    return ZERO
+
+
+def _as_working(one: Decided) -> WorkingOrder:
+    return WorkingOrder(
+        instrument_id=one.bar.terms.id,
+        bot=one.bot.name,
+        worth=one.verdict.requested,
+        reserved=one.verdict.reserved,
+        is_exit=one.is_exit,
+    )
+
+
+def _age_ms(closed_at: datetime, last_closed_at: datetime) -> int:
+    return int((closed_at - last_closed_at).total_seconds() * 1000)

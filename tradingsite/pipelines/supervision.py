@@ -1,0 +1,100 @@
+"""The desk looks after itself: finds forgotten work, compares, marks, raises alerts."""
+
+from django.db import connection
+
+from domain.money import from_nano
+from execution.queries import accounts_behind, accounts_with_work, frozen_accounts
+from execution.services.mark_to_market import mark_to_market
+from execution.services.reconcile_orders import reconcile_orders
+from execution.services.submit_orders import submit_orders
+from marketdata.models import Account
+from risk.models import Control
+from tradingsite.celery import PublishFailures, nudge
+from tradingsite.models import JobSlot
+from tradingsite.monitoring.alerts import clear_alert, raise_alert
+from tradingsite.monitoring.health import check_health
+
+FROZEN_SECONDS = 5
+
+
+def claim_slot(name: str, every_seconds: int) -> bool:
+    """Tell whether this is the first to run the job in the current slot of database time."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "INSERT INTO tradingsite_jobslot (name, slot) VALUES (%s,"
+            " date_bin(make_interval(secs => %s), clock_timestamp(), '2000-01-01'::timestamptz))"
+            " ON CONFLICT DO NOTHING",
+            (name, every_seconds),
+        )
+        return cursor.rowcount == 1
+
+
+def sweep() -> None:
+    """Nudge every account with work; go past the lock of one that has stood still too long."""
+    frozen = set(frozen_accounts(FROZEN_SECONDS))
+    for account_id in accounts_with_work():
+        nudge(account_id, force=account_id in frozen)
+
+
+def catch_up() -> None:
+    """Nudge the accounts that have not decided their stream's newest instant."""
+    for account_id in accounts_behind():
+        nudge(account_id)
+
+
+def dispatch_due() -> None:
+    """Send what the outbox holds, whoever put it there."""
+    for account_id in accounts_with_work():
+        submit_orders(_account(account_id))
+
+
+def reconcile_all() -> None:
+    """Compare every account's open orders with its venue."""
+    for account in Account.objects.select_related("stream"):
+        lost = reconcile_orders(account)
+        _alert_if(
+            bool(lost),
+            kind="reconcile",
+            subject=account.name,
+            message=f"{lost} open orders are unknown at the venue",
+        )
+
+
+def mark_all() -> None:
+    """Mark every account; raise or clear its drawdown alert."""
+    for control in Control.objects.select_related("account__stream", "profile"):
+        marked = mark_to_market(control.account)
+        limit = from_nano(control.profile.drawdown_e9)
+        _alert_if(
+            marked.drawdown >= limit,
+            kind="drawdown",
+            subject=marked.account,
+            message=f"drawdown {marked.drawdown:.1%} has reached the limit of {limit:.1%}",
+        )
+
+
+def watch_health(last_failures: int) -> int:
+    """Raise an alert per unwell component, clear the others; return the publish failures seen."""
+    for component in check_health().components:
+        _alert_if(
+            not component.ok, kind="health", subject=component.name, message=component.why or ""
+        )
+    _alert_if(
+        PublishFailures.count > last_failures,
+        kind="publish_failed",
+        subject="celery",
+        message="messages could not be published; sweepers pick the work up",
+    )
+    return PublishFailures.count
+
+
+def _account(account_id: int) -> Account:
+    return Account.objects.select_related("stream").get(pk=account_id)
+
+
+def _alert_if(wrong: bool, *, kind: str, subject: str, message: str) -> None:  # noqa: FBT001
+    if wrong:
+        raise_alert(kind=kind, object=subject, message=message)
+    else:
+        clear_alert(kind=kind, object=subject)
+

@@ -1,0 +1,200 @@
+"""The walk of one account: whatever its record says comes next, until nothing does."""
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import datetime
+
+import structlog
+from django.conf import settings
+from django.db import connection
+
+from domain.bars import Timeframe
+from domain.errors import PlumblineError
+from domain.instruments import InstrumentTerms
+from domain.money import from_nano
+from execution.queries import Step, next_step
+from execution.services.book_fills import book_fills
+from execution.services.place_orders import Cycle, place_orders
+from execution.services.submit_orders import submit_orders
+from execution.trade_cycle import BotPlan, ScoredBar
+from marketdata.models import Account
+from marketdata.queries import instrument_terms
+from mlweights.queries import WeightHistory, weight_history
+from mlweights.services.record_scores import NewScore, record_scores
+from strategies.bots.registry import make_strategy
+from strategies.models import Bot
+from tradingsite.celery import nudge
+from tradingsite.monitoring.alerts import raise_alert
+from tradingsite.monitoring.logs import walk_id
+from tradingsite.pipelines.scoring import Folds, Watched
+
+WALK_LOCK = 7301  # first half of the advisory lock key; the second is the account
+SLICE_SECONDS = 0.25
+
+log = structlog.get_logger("walk")
+_folds = Folds()
+
+
+@dataclass(frozen=True, slots=True)
+class Desk:
+    """What the walk of one account needs beside bars, read once per slice.
+
+    Read after `sealed_to`: whatever was activated since then is valid only later.
+    """
+
+    account: Account
+    bots: tuple[BotPlan, ...]
+    terms: dict[int, InstrumentTerms]
+    weights: WeightHistory
+    sealed_to: datetime
+
+
+def walk(account_id: int, *, force: bool = False) -> None:
+    """Do what the account needs for at most a quarter second, then hand on what is left."""
+    with _account_lock(account_id, force=force) as is_ours:
+        if not is_ours:  # whoever holds it looks once more before it ends
+            return
+        _walk_slice(account_id)
+    if next_step(account_id) is not None:
+        nudge(account_id)
+
+
+def _walk_slice(account_id: int) -> None:
+    deadline = time.monotonic() + SLICE_SECONDS
+    desk: Desk | None = None
+    while time.monotonic() < deadline:
+        step = next_step(account_id)
+        if step is None:
+            return
+        if desk is None or (step.instant and step.instant.closed_at > desk.sealed_to):
+            desk = _load_desk(account_id, step.sealed_to)
+        if not _take(step, desk):
+            return
+
+
+def _take(step: Step, desk: Desk) -> bool:
+    """Do one step; tell whether it moved the record."""
+    if step.kind == "dispatch":
+        return submit_orders(desk.account) > 0
+    if step.instant is None:
+        return False
+    if step.kind == "settle":
+        for fill in book_fills(desk.account, step.instant.closed_at):
+            log.info("filled", walk=_id(desk, fill.decided_at), execution=fill.execution_id)
+        return True
+    return _decide(step, desk)
+
+
+def _decide(step: Step, desk: Desk) -> bool:
+    """Score, then decide one instant."""
+    instant = step.instant
+    if instant is None:
+        return False
+    watched = _watched(desk, instant.closed_at)
+    scored = _folds.score(watched, closed_at=instant.closed_at, sealed_to=desk.sealed_to)
+    new = [_new_score(bar) for bar in scored.values() if bar.score.value is not None]
+    score_ids = record_scores(closed_at=instant.closed_at, scores=new)
+    report = place_orders(
+        Cycle(
+            env=settings.DESK_ENVIRONMENT,
+            account=desk.account,
+            instant=instant,
+            decided_to=step.decided_to,
+            bots=desk.bots,
+            scored=scored,
+            score_ids=score_ids,
+            terms=desk.terms,
+        )
+    )
+    if report is not None and report.signals:
+        log.info(
+            "decided",
+            walk=_id(desk, instant.closed_at),
+            scores=len(new),
+            signals=report.signals,
+            orders=report.orders,
+        )
+    return report is not None
+
+
+def _watched(desk: Desk, closed_at: datetime) -> list[Watched]:
+    """Return every instrument and timeframe a bot looks at, once, in natural order."""
+    wanted = {
+        (one, bot.timeframe.value): bot.timeframe for bot in desk.bots for one in bot.instrument_ids
+    }
+    return [
+        Watched(
+            desk.terms[instrument_id],
+            timeframe,
+            desk.weights.at(
+                instrument_id=instrument_id, timeframe=timeframe.value, closed_at=closed_at
+            ),
+        )
+        for (instrument_id, _), timeframe in wanted.items()
+    ]
+
+
+def _new_score(bar: ScoredBar) -> NewScore:
+    return NewScore(
+        instrument_id=bar.terms.id,
+        timeframe=bar.timeframe.value,
+        closed_at=bar.closed_at,
+        weight_version_id=bar.weight_version_id,
+        value=from_nano(bar.score.value or 0),
+        raw=bar.raw,
+        normalised=bar.normalised,
+        contributions=bar.score.contributions,
+        bars_from=bar.bars_from,
+        bars_hash=bar.bars_hash,
+    )
+
+
+def _load_desk(account_id: int, sealed_to: datetime) -> Desk:
+    account = Account.objects.select_related("stream").get(pk=account_id)
+    terms = instrument_terms()
+    running = Bot.objects.filter(account_id=account_id, state="running")
+    plans = (_plan(bot) for bot in running.prefetch_related("instruments").order_by("name"))
+    bots = tuple(plan for plan in plans if plan is not None)
+    watched = sorted({one for bot in bots for one in bot.instrument_ids})
+    return Desk(account, bots, terms, weight_history(watched), sealed_to)
+
+
+def _plan(bot: Bot) -> BotPlan | None:
+    """Return the bot's plan; one that cannot be made raises an alert and stops nobody else."""
+    try:
+        strategy = make_strategy(bot.strategy, bot.parameters)
+    except PlumblineError as error:
+        raise_alert(kind="bot_unusable", object=bot.name, message=str(error))
+        return None
+    instruments = sorted(bot.instruments.all(), key=lambda one: (one.venue, one.symbol))
+    return BotPlan(
+        id=bot.pk,
+        name=bot.name,
+        strategy=strategy,
+        timeframe=Timeframe.parse(bot.timeframe),
+        instrument_ids=tuple(one.pk for one in instruments),
+    )
+
+
+@contextmanager
+def _account_lock(account_id: int, *, force: bool) -> Iterator[bool]:
+    """Hold the account's walk lock: thrift, never correctness; `force` goes past it."""
+    if force:
+        yield True
+        return
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT pg_try_advisory_lock(%s, %s)", (WALK_LOCK, account_id))
+        is_ours = bool(cursor.fetchone()[0])
+    try:
+        yield is_ours
+    finally:
+        # After a lost connection the server has freed it already.
+        if is_ours and connection.connection is not None and not connection.connection.closed:
+            with connection.cursor() as cursor:
+                cursor.execute("SELECT pg_advisory_unlock(%s, %s)", (WALK_LOCK, account_id))
+
+
+def _id(desk: Desk, closed_at: datetime) -> str:
+    return walk_id(desk.account.name, f"{closed_at:%Y-%m-%dT%H:%M:%SZ}")

@@ -1,0 +1,80 @@
+"""Every Celery task: load by id, one call, nothing returned, safe to run twice."""
+
+from typing import Any
+
+from django.db import close_old_connections
+
+from tradingsite.celery import WALK, app
+from tradingsite.pipelines import ingestion, learning, supervision, trading
+
+QUICK = {"soft_time_limit": 20, "time_limit": 30}
+LONG = {"soft_time_limit": 540, "time_limit": 570}
+RETRAIN_SECONDS = 120
+INGEST_SECONDS = 60
+
+_seen = {"publish_failures": 0}
+
+
+@app.task(name=WALK, queue="signals", **QUICK)
+def walk(*, account_id: int, force: bool = False, **_: Any) -> None:
+    """Take one account as far as it goes in a quarter second."""
+    close_old_connections()
+    trading.walk(account_id, force=force)
+
+
+@app.task(name="ingest", queue="ingest", **LONG)
+def ingest(**_: Any) -> None:
+    """Store history that the feeds have and we have not."""
+    close_old_connections()
+    if supervision.claim_slot("ingest", INGEST_SECONDS):
+        ingestion.ingest_all_history()
+
+
+@app.task(name="score", queue="signals", **QUICK)
+def score(**_: Any) -> None:
+    """Nudge accounts that are behind their stream."""
+    close_old_connections()
+    supervision.catch_up()
+
+
+@app.task(name="execute", queue="execution", **QUICK)
+def execute(**_: Any) -> None:
+    """Send what is due."""
+    close_old_connections()
+    supervision.dispatch_due()
+
+
+@app.task(name="sweep", queue="signals", **QUICK)
+def sweep(**_: Any) -> None:
+    """Find forgotten work."""
+    close_old_connections()
+    supervision.sweep()
+
+
+@app.task(name="retrain", queue="learning", **LONG)
+def retrain(*, force: bool = False, **_: Any) -> None:
+    """Learn weights where enough is new."""
+    close_old_connections()
+    if force or supervision.claim_slot("retrain", RETRAIN_SECONDS):
+        learning.retrain_all(force=force)
+
+
+@app.task(name="reconcile", queue="execution", **QUICK)
+def reconcile(**_: Any) -> None:
+    """Compare our open orders with the venues."""
+    close_old_connections()
+    supervision.reconcile_all()
+
+
+@app.task(name="mark_to_market", queue="signals", **QUICK)
+def mark_to_market(**_: Any) -> None:
+    """Mark every account at the newest closes."""
+    close_old_connections()
+    supervision.mark_all()
+
+
+@app.task(name="health", queue="execution", **QUICK)
+def health(**_: Any) -> None:
+    """Raise and clear alerts about the desk itself."""
+    close_old_connections()
+    _seen["publish_failures"] = supervision.watch_health(_seen["publish_failures"])
