@@ -15,8 +15,8 @@ REST_FRAMEWORK = {
     "DEFAULT_PAGINATION_CLASS": "tradingsite.access.paging.DeskPagination",
     "DEFAULT_SCHEMA_CLASS": "drf_spectacular.openapi.AutoSchema",
     "DEFAULT_THROTTLE_CLASSES": [
-        "rest_framework.throttling.UserRateThrottle",
-        "rest_framework.throttling.AnonRateThrottle",
+        "tradingsite.access.throttling.UserThrottle",
+        "tradingsite.access.throttling.AnonymousThrottle",
     ],
     "DEFAULT_THROTTLE_RATES": {"user": "600/min", "anon": "60/min", "login": "10/min"},
     "EXCEPTION_HANDLER": "tradingsite.access.problems.problem_response",

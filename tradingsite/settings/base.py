@@ -82,6 +82,12 @@ CACHES = {
     "default": {
         "BACKEND": "django.core.cache.backends.redis.RedisCache",
         "LOCATION": env.redis_live_url(),
+        "OPTIONS": {
+            # The default serializer is pickle, and the default client waits for ever.
+            "serializer": "tradingsite.access.json_values.JsonValues",
+            "socket_timeout": 1,
+            "socket_connect_timeout": 1,
+        },
     }
 }
 
