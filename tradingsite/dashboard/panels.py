@@ -1,0 +1,233 @@
+"""The panels pages are made of: each has a query, a template and the topics that refresh it."""
+
+import hashlib
+import logging
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+from urllib.parse import urlencode
+
+from domain.orders import STATES
+from tradingsite.dashboard import charts, queries
+from tradingsite.dashboard.queries import Desk
+from tradingsite.models import Alert
+from tradingsite.monitoring.health import check_health
+
+Filters = Mapping[str, str]
+Context = dict[str, Any]
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Panel:
+    """One refreshable piece of a page."""
+
+    name: str
+    title: str
+    build: Callable[[Desk, Filters], Context]
+    topics: tuple[str, ...]
+    # Which parameters of the address it listens to; everything else is ignored.
+    filters: tuple[str, ...] = ()
+    # Shows wall-clock facts that no version covers.
+    is_volatile: bool = False
+
+    @property
+    def template(self) -> str:
+        """Return the path of its template."""
+        return f"panels/{self.name}.html"
+
+    def chosen(self, given: Filters) -> dict[str, str]:
+        """Return the parameters it understands, empty ones left out."""
+        return {name: given[name][:60] for name in self.filters if given.get(name)}
+
+
+@dataclass
+class BuiltPanel:
+    """A panel with what its template needs; built when first printed, never twice."""
+
+    panel: Panel
+    desk: Desk
+    given: Filters
+    version: str
+
+    @cached_property
+    def data(self) -> Context | None:
+        """Return the template's values, None when they could not be read."""
+        try:
+            return self.panel.build(self.desk, self.panel.chosen(self.given))
+        except Exception:
+            # One broken panel must not take the page, and the kill switch, with it.
+            log.exception("panel %s failed", self.panel.name)
+            return None
+
+    @property
+    def src(self) -> str:
+        """Return the address of this panel with its filters."""
+        query = self.panel.chosen(self.given) | {"account": self.desk.account.name}
+        return f"/panels/{self.panel.name}/?{urlencode(sorted(query.items()))}"
+
+    @property
+    def etag(self) -> str:
+        """Return what a browser sends back to hear that nothing changed; "" when volatile."""
+        if self.panel.is_volatile:
+            return ""
+        text = f"{self.src}|{self.version}"
+        return '"' + hashlib.sha256(text.encode()).hexdigest()[:20] + '"'
+
+
+def built(
+    desk: Desk, names: Sequence[str], given: Filters, key: str
+) -> dict[str, BuiltPanel]:
+    """Return the panels by name, with dashes made template-friendly."""
+    version = f"{queries.desk_version(desk)}|{key}"
+    return {
+        name.replace("-", "_"): BuiltPanel(PANELS[name], desk, given, version)
+        for name in names
+    }
+
+
+def _clock(desk: Desk, _: Filters) -> Context:
+    return {"clock": queries.clock(desk)}
+
+
+def _totals(desk: Desk, _: Filters) -> Context:
+    return {"totals": queries.totals(desk)}
+
+
+def _equity(desk: Desk, filters: Filters) -> Context:
+    span = filters.get("range", "all")
+    points = queries.equity_curve(desk, span)
+    return {
+        "curve": charts.curve(points, desk.account.currency),
+        "ranges": tuple(queries.RANGES),
+        "range": span if span in queries.RANGES else "all",
+    }
+
+
+def _limits(desk: Desk, _: Filters) -> Context:
+    return {"limits": queries.limits(desk)}
+
+
+def _market(desk: Desk, _: Filters) -> Context:
+    return {"rows": queries.market(desk)}
+
+
+def _positions(desk: Desk, _: Filters) -> Context:
+    return {"rows": queries.positions(desk)}
+
+
+def _position_list(desk: Desk, _: Filters) -> Context:
+    rows = queries.positions(desk, only_open=False)
+    held = [row for row in rows if row.position.quantity]
+    return {
+        "held": held,
+        "closed": [row for row in rows if not row.position.quantity],
+        "value": sum((row.value for row in held), queries.ZERO),
+        "open_profit": sum(
+            (row.open_profit or queries.ZERO for row in held), queries.ZERO
+        ),
+        "realised": sum((row.position.realised for row in rows), queries.ZERO),
+        "fees": sum((row.position.fees for row in rows), queries.ZERO),
+    }
+
+
+def _signals(desk: Desk, _: Filters) -> Context:
+    return {"rows": queries.signal_rows(desk).rows}
+
+
+def _signal_list(desk: Desk, filters: Filters) -> Context:
+    if filters.get("show") == "holds":
+        return {"holds": queries.hold_rows(desk), "show": "holds"}
+    return {
+        "slice": queries.signal_rows(desk, filters, limit=queries.PAGE_ROWS),
+        "show": "signals",
+        "query": _query_without_before(filters),
+    }
+
+
+def _orders(desk: Desk, _: Filters) -> Context:
+    return {"rows": queries.order_rows(desk).rows}
+
+
+def _order_list(desk: Desk, filters: Filters) -> Context:
+    return {
+        "slice": queries.order_rows(desk, filters, limit=queries.PAGE_ROWS),
+        "query": _query_without_before(filters),
+        "is_filtered": bool(filters),
+    }
+
+
+def _fills(desk: Desk, _: Filters) -> Context:
+    return {"rows": queries.fill_rows(desk)}
+
+
+def _bots(desk: Desk, _: Filters) -> Context:
+    return {"rows": queries.bot_rows(desk)}
+
+
+def _alerts(_: Desk, __: Filters) -> Context:
+    return {"rows": Alert.objects.filter(cleared_at=None)[:20]}
+
+
+def _health(_: Desk, __: Filters) -> Context:
+    return {"health": check_health()}
+
+
+def _weight_list(desk: Desk, filters: Filters) -> Context:
+    groups, older = queries.weight_groups(desk, filters)
+    return {"groups": groups, "older": older, "query": _query_without_before(filters)}
+
+
+def _query_without_before(filters: Filters) -> str:
+    kept = {name: value for name, value in filters.items() if name != "before"}
+    return urlencode(sorted(kept.items()))
+
+
+PANELS = {
+    panel.name: panel
+    for panel in (
+        Panel("clock", "Desk time", _clock, ("desk", "bars"), is_volatile=True),
+        Panel("totals", "Account", _totals, ("desk",)),
+        Panel("equity", "Equity", _equity, ("desk",), ("range",)),
+        Panel("limits", "Limits", _limits, ("desk",)),
+        Panel("market", "Market", _market, ("bars", "desk")),
+        Panel("positions", "Open positions", _positions, ("desk", "positions")),
+        Panel("signals", "Signals", _signals, ("desk", "signals")),
+        Panel("orders", "Orders", _orders, ("desk", "orders")),
+        Panel("fills", "Fills", _fills, ("desk", "fills")),
+        Panel("bots", "Bots", _bots, ("bots",)),
+        Panel("alerts", "Alerts", _alerts, ("desk", "alerts")),
+        Panel("health", "Health", _health, ("alerts",), is_volatile=True),
+        Panel("position-list", "Positions", _position_list, ("desk", "positions")),
+        Panel(
+            "order-list",
+            "Orders",
+            _order_list,
+            ("desk", "orders"),
+            ("state", "instrument", "bot", "before"),
+        ),
+        Panel(
+            "signal-list",
+            "Signals",
+            _signal_list,
+            ("desk", "signals"),
+            ("show", "side", "instrument", "bot", "before"),
+        ),
+        Panel(
+            "weight-list",
+            "Weights",
+            _weight_list,
+            ("weights",),
+            ("instrument", "before"),
+        ),
+    )
+}
+
+EVERYWHERE = ("clock",)
+DESK = (
+    *("totals", "equity", "market", "positions", "limits", "bots", "alerts", "health"),
+    *("signals", "orders", "fills"),
+)
+ORDER_STATES = STATES

@@ -1,0 +1,20 @@
+"""The addresses of the pages."""
+
+from django.contrib.auth.views import LoginView, LogoutView
+from django.urls import path
+
+from tradingsite.dashboard import views
+
+urlpatterns = [
+    path("", views.desk, name="desk"),
+    path("positions/", views.positions, name="positions"),
+    path("orders/", views.orders, name="orders"),
+    path("orders/<int:order_id>/why/", views.order_why, name="order-why"),
+    path("signals/", views.signals, name="signals"),
+    path("weights/", views.weights, name="weights"),
+    path("panels/<slug:name>/", views.panel, name="panel"),
+    path("bots/<slug:name>/state/", views.bot_state, name="bot-state"),
+    path("kill-switch/", views.kill_switch, name="kill-switch"),
+    path("login/", LoginView.as_view(redirect_authenticated_user=True), name="login"),
+    path("logout/", LogoutView.as_view(), name="logout"),
+]

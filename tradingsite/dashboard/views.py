@@ -1,0 +1,211 @@
+"""Pages, their panels, and the few buttons; every change goes through a service."""
+
+import logging
+from collections.abc import Sequence
+from typing import Any
+
+from django.contrib import messages
+from django.contrib.auth.decorators import login_required
+from django.http import Http404, HttpRequest, HttpResponse, HttpResponseNotModified
+from django.shortcuts import redirect, render
+from django.utils.http import url_has_allowed_host_and_scheme
+from django.views.decorators.cache import never_cache
+from django.views.decorators.http import require_POST, require_safe
+
+from domain.errors import PlumblineError
+from risk.services.kill_switch import engage_kill_switch, release_kill_switch
+from strategies.services.change_bot_state import change_bot_state
+from tradingsite.access.roles import Role, has_role
+from tradingsite.dashboard import panels, queries
+from tradingsite.dashboard.queries import Desk
+from tradingsite.why import UnknownOrderError, why
+
+log = logging.getLogger(__name__)
+
+THEMES = ("auto", "light", "dark")
+
+
+def _desk_of(request: HttpRequest) -> Desk | None:
+    """Return the desk the address names, else the one looked at last, else the first."""
+    wanted = request.GET.get("account") or request.session.get("account", "")
+    desk = queries.load_desk(wanted)
+    if desk and request.GET.get("account") == desk.account.name:
+        request.session["account"] = desk.account.name
+    return desk
+
+
+def _page(
+    request: HttpRequest, template: str, names: Sequence[str], **more: Any
+) -> HttpResponse:
+    desk = _desk_of(request)
+    if desk is None:
+        return render(request, "desk/empty.html", _frame(request, None))
+    built = panels.built(
+        desk, (*panels.EVERYWHERE, *names), request.GET.dict(), str(request.user.pk)
+    )
+    context = _frame(request, desk) | {"panels": built, "topics": _topics(built)} | more
+    if "choices" in more:
+        context["choices"] = queries.choices(desk)
+    return render(request, template, context)
+
+
+def _frame(request: HttpRequest, desk: Desk | None) -> dict[str, Any]:
+    """Return what the frame around every page needs."""
+    theme = request.COOKIES.get("theme", "auto")
+    return {
+        "desk": desk,
+        "theme": theme if theme in THEMES else "auto",
+        "can_trade": has_role(request.user, Role.TRADER),
+        "can_resume": has_role(request.user, Role.RISK_MANAGER),
+        "is_admin": has_role(request.user, Role.ADMIN),
+        "given": request.GET,
+    }
+
+
+def _topics(built: dict[str, panels.BuiltPanel]) -> str:
+    topics = {topic for one in built.values() for topic in one.panel.topics}
+    return ",".join(sorted(topics))
+
+
+@never_cache
+@require_safe
+@login_required
+def desk(request: HttpRequest) -> HttpResponse:
+    """Return the desk: what is owned, what happens, what is wrong."""
+    return _page(request, "desk/desk.html", panels.DESK, here="desk")
+
+
+@never_cache
+@require_safe
+@login_required
+def positions(request: HttpRequest) -> HttpResponse:
+    """Return every position, open and closed."""
+    return _page(request, "desk/positions.html", ("position-list",), here="positions")
+
+
+@never_cache
+@require_safe
+@login_required
+def orders(request: HttpRequest) -> HttpResponse:
+    """Return the orders that match the address."""
+    return _page(
+        request,
+        "desk/orders.html",
+        ("order-list",),
+        here="orders",
+        choices=True,
+        states=panels.ORDER_STATES,
+    )
+
+
+@never_cache
+@require_safe
+@login_required
+def signals(request: HttpRequest) -> HttpResponse:
+    """Return the signals, or the holds, that match the address."""
+    return _page(
+        request, "desk/signals.html", ("signal-list",), here="signals", choices=True
+    )
+
+
+@never_cache
+@require_safe
+@login_required
+def weights(request: HttpRequest) -> HttpResponse:
+    """Return the weight versions."""
+    return _page(
+        request, "desk/weights.html", ("weight-list",), here="weights", choices=True
+    )
+
+
+@never_cache
+@require_safe
+@login_required
+def order_why(request: HttpRequest, order_id: int) -> HttpResponse:
+    """Return why one order exists, down to the indicators."""
+    try:
+        chain = why(order_id)
+    except UnknownOrderError as error:
+        raise Http404(str(error)) from None
+    largest = 0.0
+    if chain.score:
+        found = (abs(part.contribution or 0.0) for part in chain.score.contributions)
+        largest = max(found, default=0.0)
+    return _page(
+        request, "desk/why.html", (), here="orders", why=chain, largest=largest or 1.0
+    )
+
+
+@never_cache
+@require_safe
+def panel(request: HttpRequest, name: str) -> HttpResponse:
+    """Return one panel's inner HTML, or 304 when the browser already shows it."""
+    if not request.user.is_authenticated:
+        return HttpResponse("signed out", status=401, content_type="text/plain")
+    found = queries.load_desk(request.GET.get("account", ""))
+    if name not in panels.PANELS or found is None:
+        raise Http404(f"no panel '{name}'")
+    built = panels.built(found, (name,), request.GET.dict(), str(request.user.pk))
+    one = built[name.replace("-", "_")]
+    if one.etag and request.headers.get("If-None-Match") == one.etag:
+        answer: HttpResponse = HttpResponseNotModified()
+    else:
+        status = 200 if one.data is not None else 500
+        context = _frame(request, found) | {"panel": one}
+        answer = render(request, "panels/inside.html", context, status=status)
+    if one.etag:
+        answer.headers["ETag"] = one.etag
+    return answer
+
+
+@require_POST
+@login_required
+def bot_state(request: HttpRequest, name: str) -> HttpResponse:
+    """Start or stop a bot, then show the page the button was on."""
+    return _act(
+        request,
+        Role.TRADER,
+        lambda: change_bot_state(
+            bot_name=name,
+            state=request.POST.get("state", ""),
+            actor=request.user.get_username(),
+        ),
+        f"Bot {name} is now {request.POST.get('state', '')}.",
+    )
+
+
+@require_POST
+@login_required
+def kill_switch(request: HttpRequest) -> HttpResponse:
+    """Halt or resume an account, then show the page the button was on."""
+    is_halt = request.POST.get("action") != "resume"
+    account = request.POST.get("account", "")
+    service = engage_kill_switch if is_halt else release_kill_switch
+    return _act(
+        request,
+        Role.TRADER if is_halt else Role.RISK_MANAGER,
+        lambda: service(
+            account_name=account,
+            actor=request.user.get_username(),
+            reason=request.POST.get("reason", ""),
+        ),
+        f"{account} is halted: nothing new leaves."
+        if is_halt
+        else f"{account} trades again.",
+    )
+
+
+def _act(request: HttpRequest, needed: Role, action: Any, done: str) -> HttpResponse:
+    """Call the service and say what came of it on the next page."""
+    if not has_role(request.user, needed):
+        messages.error(request, f"This needs the role {needed.group}.")
+    else:
+        try:
+            action()
+        except PlumblineError as error:
+            messages.error(request, str(error))
+        else:
+            messages.success(request, done)
+    back = request.POST.get("next") or request.headers.get("Referer", "/")
+    is_ours = url_has_allowed_host_and_scheme(back, allowed_hosts={request.get_host()})
+    return redirect(back if is_ours else "/")
