@@ -33,7 +33,6 @@ SPLIT_FACTOR = "split_factor"
 NEEDED = frozenset((*TIME_COLUMNS, *PRICE_COLUMNS, VOLUME, SPLIT_FACTOR))
 GZIP_MARK = b"\x1f\x8b"
 PARQUET_MARK = b"PAR1"
-DAY_MICROS = 86_400 * MICROS
 
 
 class BadBarFileError(PlumblineError):
@@ -174,7 +173,9 @@ def _series(
 ) -> BarSeries:
     if volume is None:
         volume = np.full(len(opened_at), np.nan)
-    return BarSeries(opened_at, opened_at + timeframe.seconds * MICROS, *prices, volume)
+    open_, high, low, close = prices
+    closed_at = opened_at + timeframe.seconds * MICROS
+    return BarSeries(opened_at, closed_at, open_, high, low, close, volume)
 
 
 def _optional(
@@ -191,7 +192,7 @@ def _optional(
     values = np.full(len(cells), np.nan)
     filled = np.flatnonzero(~is_empty)
     found = marks[filled]
-    values[filled] = _floats([cells[at] for at in filled], found)
+    values[filled] = _floats([cells[at] for at in filled.tolist()], found)
     marks[filled] = found
     return values
 

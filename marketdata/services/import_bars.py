@@ -137,7 +137,14 @@ def import_bars(
             rejected=0,
         )
         with BarStaging() as staging:
-            sums = _stage(path, timeframe, staging, record.pk, now_micros, progress)
+            sums = _stage(
+                path=path,
+                timeframe=timeframe,
+                staging=staging,
+                import_id=record.pk,
+                now_micros=now_micros,
+                progress=progress,
+            )
             _refuse_hopeless(path, timeframe, sums)
             repeated = (
                 0 if sums.is_rising else _drop_repeated(path, timeframe, staging, record.pk, sums)
@@ -149,7 +156,25 @@ def import_bars(
         if is_new:
             _set_grid(stored_as, instrument, sums)
         _close(record, sums, counts)
-    return _report(stored_as, is_new, instrument, timeframe, sums, counts, repeated, splits)
+    return ImportedBars(
+        instrument=str(stored_as),
+        is_new_instrument=is_new,
+        timeframe=timeframe.value,
+        rows=sums.rows,
+        inserted=counts.inserted,
+        unchanged=counts.unchanged,
+        corrected=counts.corrected,
+        repeated=repeated,
+        rejected=sums.rejected,
+        reasons={reason.text: count for reason, count in sorted(sums.reasons.items())},
+        tick_size=f"{stored_as.tick_size.normalize():f}",
+        lot_size=f"{stored_as.lot_size.normalize():f}",
+        grid=_grid_words(is_new=is_new, options=instrument),
+        splits=splits,
+        first=_iso(sums.first),
+        last=_iso(sums.last),
+        notes=_notes(timeframe, sums),
+    )
 
 
 def _sha256(path: Path) -> str:
@@ -206,6 +231,7 @@ def _check_options(options: InstrumentOptions) -> None:
 
 
 def _stage(
+    *,
     path: Path,
     timeframe: Timeframe,
     staging: BarStaging,
@@ -316,37 +342,6 @@ def _close(record: BarImport, sums: _Sums, counts: StoredBars) -> None:
     record.corrected = counts.corrected
     record.rejected = sums.rejected
     record.save()
-
-
-def _report(
-    instrument: Instrument,
-    is_new: bool,  # noqa: FBT001 - private, one caller
-    options: InstrumentOptions,
-    timeframe: Timeframe,
-    sums: _Sums,
-    counts: StoredBars,
-    repeated: int,
-    splits: int,
-) -> ImportedBars:
-    return ImportedBars(
-        instrument=str(instrument),
-        is_new_instrument=is_new,
-        timeframe=timeframe.value,
-        rows=sums.rows,
-        inserted=counts.inserted,
-        unchanged=counts.unchanged,
-        corrected=counts.corrected,
-        repeated=repeated,
-        rejected=sums.rejected,
-        reasons={reason.text: count for reason, count in sorted(sums.reasons.items())},
-        tick_size=f"{instrument.tick_size.normalize():f}",
-        lot_size=f"{instrument.lot_size.normalize():f}",
-        grid=_grid_words(is_new=is_new, options=options),
-        splits=splits,
-        first=_iso(sums.first),
-        last=_iso(sums.last),
-        notes=_notes(timeframe, sums),
-    )
 
 
 def _grid_words(*, is_new: bool, options: InstrumentOptions) -> str:

@@ -12,7 +12,7 @@ import numpy as np
 from django.db import connection, transaction
 
 from domain import bus
-from domain.bars import Bar, BarSeries, IntArray, Timeframe, series_of
+from domain.bars import Bar, BarSeries, IntArray, Timeframe, from_micros, series_of
 from domain.errors import PlumblineError
 from domain.events import InstantSealed
 from marketdata.data_quality import Reason, check_bars
@@ -263,19 +263,28 @@ def _upsert(rows: Sequence[Sequence[Any]]) -> StoredBars:
 
 
 def seal_instant(
-    *, stream_id: int, closed_at: datetime, bars: Sequence[StreamBar], lag_ms: int
+    *,
+    stream_id: int,
+    closed_at: datetime,
+    bars: Sequence[StreamBar],
+    lag_ms: int,
+    follows: datetime | None = None,
 ) -> SealOutcome:
     """Commit the bars of one closing instant together with its seal: the one door into a stream.
 
     Doing it twice changes nothing. A bar whose instant is sealed already goes to `LateBar`,
     unless the record holds exactly it; an instant older than the last seal is never sealed.
+    `follows`, if given, must be the last instant sealed: nothing may be skipped unseen.
     """
     with transaction.atomic():
         stream = Stream.objects.select_for_update(of=("self",)).get(pk=stream_id)
+        if follows is not None and stream.sealed_to != follows:
+            moved = f"sealed to {_iso(stream.sealed_to)}, not {_iso(follows)}"
+            raise SealOrderError(f"stream {stream.name} was moved meanwhile: {moved}")
         on_time = [one for one in bars if one.bar.closed_at > stream.sealed_to]
         late = [one for one in bars if one.bar.closed_at <= stream.sealed_to]
         _refuse_other_instants(closed_at, on_time)
-        kept_late = _keep_late(stream_id, late)
+        kept_late = keep_late_bars(stream_id=stream_id, late=late)
         if closed_at <= stream.sealed_to:
             return SealOutcome(is_new=False, stored=StoredBars(), late=kept_late)
         if not on_time:
@@ -344,7 +353,7 @@ def _store_checked(given: Sequence[StreamBar]) -> StoredBars:
     return _upsert([_row(one) for one in given])
 
 
-def _keep_late(stream_id: int, late: Sequence[StreamBar]) -> int:
+def keep_late_bars(*, stream_id: int, late: Sequence[StreamBar]) -> int:
     """Put aside the late bars the record does not hold as they are; return how many."""
     if not late:
         return 0
@@ -369,6 +378,22 @@ def _keep_late(stream_id: int, late: Sequence[StreamBar]) -> int:
 
 def _iso(instant: datetime) -> str:
     return f"{instant:%Y-%m-%dT%H:%M:%SZ}"
+
+
+def bars_of(series: BarSeries) -> list[Bar]:
+    """Return the bars of the columns; a NaN volume becomes None."""
+    volumes = [None if math.isnan(one) else one for one in series.volume.tolist()]
+    prices = (series.open, series.high, series.low, series.close)
+    return [
+        Bar(from_micros(opened_at), from_micros(closed_at), *values)
+        for opened_at, closed_at, *values in zip(
+            series.opened_at.tolist(),
+            series.closed_at.tolist(),
+            *(column.tolist() for column in prices),
+            volumes,
+            strict=True,
+        )
+    ]
 
 
 def _row(one: StreamBar) -> tuple[Any, ...]:

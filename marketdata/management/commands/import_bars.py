@@ -85,13 +85,15 @@ def _progress(write: Callable[[str], object]) -> Callable[[int], None]:
 
 def _words(report: ImportedBars) -> str:
     made = "new instrument" if report.is_new_instrument else "instrument"
+    counts = ", ".join(
+        f"{getattr(report, name):,} {name}"
+        for name in ("inserted", "unchanged", "corrected", "repeated", "rejected")
+    )
     lines = [
         f"{made} {report.instrument}, {report.timeframe}, {report.first} to {report.last}",
-        f"{report.rows:,} rows: {report.inserted:,} inserted, {report.unchanged:,} unchanged,"
-        f" {report.corrected:,} corrected, {report.repeated:,} repeated,"
-        f" {report.rejected:,} rejected",
-        f"tick size {report.tick_size}, lot size {report.lot_size} ({report.grid});"
-        f" {report.splits} new splits",
+        f"{report.rows:,} rows: {counts}",
+        f"tick size {report.tick_size}, lot size {report.lot_size} ({report.grid})",
+        f"{report.splits} new splits",
     ]
     lines += [f"  rejected: {count:,} x {reason}" for reason, count in report.reasons.items()]
     return "\n".join(lines + report.notes)

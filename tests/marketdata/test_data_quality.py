@@ -1,0 +1,78 @@
+"""Every reason a bar is refused for, and which one wins."""
+
+import math
+
+import numpy as np
+import pytest
+
+from domain.bars import BarSeries, Timeframe
+from marketdata.data_quality import Reason, check_bars, decimals_of
+
+HOUR = 3_600_000_000
+NOW = 10 * HOUR
+
+
+def bars(  # noqa: PLR0913 - one bar, its columns by name
+    open_: float = 10.0,
+    high: float = 12.0,
+    low: float = 9.0,
+    close: float = 11.0,
+    volume: float = 5.0,
+    opened_at: int = HOUR,
+) -> BarSeries:
+    """Return one bar as columns."""
+    columns = (np.array([value], dtype=np.float64) for value in (open_, high, low, close, volume))
+    times = np.array([opened_at], dtype=np.int64)
+    return BarSeries(times, times + HOUR, *columns)
+
+
+def reason_of(series: BarSeries, timeframe: Timeframe = Timeframe.H1) -> Reason:
+    return Reason(int(check_bars(series, timeframe=timeframe, now_micros=NOW)[0]))
+
+
+@pytest.mark.parametrize(
+    ("series", "expected"),
+    [
+        (bars(), Reason.FINE),
+        (bars(volume=math.nan), Reason.FINE),
+        (bars(volume=0.0), Reason.FINE),
+        (bars(open_=9.0, high=9.0, low=9.0, close=9.0), Reason.FINE),
+        (bars(close=math.nan), Reason.NOT_FINITE),
+        (bars(high=math.inf), Reason.NOT_FINITE),
+        (bars(volume=math.inf), Reason.NOT_FINITE),
+        (bars(low=0.0), Reason.PRICE_NOT_POSITIVE),
+        (bars(low=-9.0), Reason.PRICE_NOT_POSITIVE),
+        (bars(high=8.0), Reason.HIGH_BELOW_LOW),
+        (bars(open_=12.5), Reason.OUTSIDE_HIGH_LOW),
+        (bars(close=8.5), Reason.OUTSIDE_HIGH_LOW),
+        (bars(volume=-1.0), Reason.NEGATIVE_VOLUME),
+        (bars(high=1e15), Reason.TOO_LARGE),
+        (bars(volume=1e18), Reason.TOO_LARGE),
+        (bars(opened_at=HOUR + 1), Reason.OFF_GRID),
+        (bars(opened_at=HOUR + HOUR // 2), Reason.OFF_GRID),
+        (bars(opened_at=10 * HOUR), Reason.NOT_CLOSED_YET),
+        (bars(opened_at=9 * HOUR), Reason.FINE),
+    ],
+)
+def test_check_bars_when_one_thing_is_wrong_names_it(series: BarSeries, expected: Reason) -> None:
+    assert reason_of(series) == expected
+
+
+def test_check_bars_when_several_things_are_wrong_names_the_first() -> None:
+    assert reason_of(bars(high=-1.0, volume=-1.0, opened_at=HOUR + 1)) == Reason.PRICE_NOT_POSITIVE
+
+
+def test_check_bars_when_daily_ignores_the_grid() -> None:
+    assert reason_of(bars(opened_at=HOUR + 1), Timeframe.D1) == Reason.FINE
+
+
+def test_reason_when_any_has_words() -> None:
+    assert [reason.text != "" for reason in Reason] == [False] + [True] * (len(Reason) - 1)
+
+
+@pytest.mark.parametrize(
+    ("price", "decimals"),
+    [(10.0, 0), (10.5, 1), (0.285, 3), (1.576025, 6), (438.1799, 4), (1 / 3, 8), (67745.75, 2)],
+)
+def test_decimals_of_when_prices_given_counts_them(price: float, decimals: int) -> None:
+    assert decimals_of(bars(open_=price, high=price, low=price, close=price)) == decimals
