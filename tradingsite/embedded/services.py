@@ -24,6 +24,7 @@ POLL_SECONDS = 0.03
 START_PATIENCE_SECONDS = 180.0
 STOP_PATIENCE_SECONDS = 20.0
 KEEPER_START_SECONDS = 10.0
+KEEPER_TRIES = 3
 
 
 class Membership:
@@ -35,6 +36,7 @@ class Membership:
         self.users = FileLock(self.locations.run / USERS_LOCK)
         self._keeper: subprocess.Popen[bytes] | None = None
         self._keeper_started_at = 0.0
+        self._young_deaths = 0
 
     def join(self, on_wait: Callable[[], None] = lambda: None) -> None:
         """Return when every wanted service answers; raise with the reason when one cannot.
@@ -62,8 +64,8 @@ class Membership:
     def leave(self) -> bool:
         """Let go; return True once the services have stopped, False when others use them."""
         run = self.locations.run
-        self.users.release()
         holder = exclusive_holder(run / KEEPER_LOCK)
+        self.users.release()
         if self._keeper is None and holder is None:
             return True
         deadline = time.monotonic() + STOP_PATIENCE_SECONDS
@@ -115,23 +117,34 @@ class Membership:
         if self._keeper is not None and self._keeper.poll() is None:
             if time.monotonic() - self._keeper_started_at < KEEPER_START_SECONDS:
                 return  # still importing
-        elif self._keeper is not None and self._keeper.returncode != 0:
-            if time.monotonic() - self._keeper_started_at < 1.0:
-                return  # it died young: not faster than once a second
-        log = self.locations.logs / "keeper.log"
+        elif self._keeper is not None and self._keeper.returncode:
+            self._after_keepers_failure()
+        log = self._keeper_log()
         rotate(log)
+        path = os.pathsep.join(filter(None, [str(CHECKOUT), os.environ.get("PYTHONPATH")]))
         with log.open("ab") as output:
-            # In its own session and no child of ours by signal: it outlives us if others joined.
+            # In its own session, without a death signal: it outlives us if others joined.
             self._keeper = subprocess.Popen(  # noqa: S603 - our own module
                 [sys.executable, "-m", "tradingsite.embedded.keeper", str(self.locations.data)],
                 cwd=CHECKOUT,
-                env={**os.environ, "PYTHONPATH": str(CHECKOUT)},
+                env={**os.environ, "PYTHONPATH": path},
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=output,
                 start_new_session=True,
             )
         self._keeper_started_at = time.monotonic()
+
+    def _after_keepers_failure(self) -> None:
+        """Give up on a keeper that dies at once each time: it will not do better the next."""
+        died_young = time.monotonic() - self._keeper_started_at < KEEPER_START_SECONDS
+        self._young_deaths = self._young_deaths + 1 if died_young else 0
+        if self._young_deaths >= KEEPER_TRIES:
+            lines = self._keeper_log().read_text(encoding="utf-8").strip().splitlines() or [""]
+            raise ServiceError(f"the services' keeper does not start: {lines[-1]}")
+
+    def _keeper_log(self) -> Path:
+        return self.locations.logs / "keeper.log"
 
     def _reap_keeper(self) -> None:
         if self._keeper is not None:

@@ -12,6 +12,7 @@ import psutil
 import pytest
 
 from tradingsite.embedded.keeper import read_states
+from tradingsite.embedded.service import ServiceError
 from tradingsite.embedded.services import Membership, embedded_services
 
 USER = """
@@ -20,6 +21,7 @@ from pathlib import Path
 import psycopg2
 from tradingsite.embedded.addresses import embedded_database_url
 from tradingsite.embedded.locations import locate
+from tradingsite.embedded.service import ServiceError
 from tradingsite.embedded.services import embedded_services
 data = Path(sys.argv[1])
 with embedded_services(data, ["postgres", "redis"]):
@@ -192,3 +194,11 @@ def test_join_when_a_service_cannot_start_gives_its_reason(folder: Path) -> None
     ):
         pass
     assert server_pids(data) == []
+
+
+def test_join_when_the_keeper_cannot_even_start_gives_its_last_line(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sys, "executable", "/bin/false")
+    with pytest.raises(ServiceError, match="keeper does not start"):
+        Membership(folder / "data", BOTH).join()
