@@ -1,0 +1,325 @@
+"""Files into tables: counted, quarantined, all or nothing, the same however they are cut."""
+
+import gzip
+import random
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import pytest
+from django.db import transaction
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from domain.bars import Timeframe
+from marketdata import bar_files
+from marketdata.bar_files import BadBarFileError
+from marketdata.models import Bar, BarImport, Instrument, RejectedBar, Split
+from marketdata.services.import_bars import (
+    BadInstrumentError,
+    ImportedBars,
+    InstrumentOptions,
+    import_bars,
+)
+
+DATA = Path(__file__).resolve().parents[4] / "shared" / "data"
+T0 = datetime(2024, 1, 1, tzinfo=UTC)
+HEADER = "ts,open,high,low,close,volume"
+pytestmark = pytest.mark.django_db
+
+
+def row(minute: int, close: float = 10.5, volume: object = 7) -> str:
+    opened_at = T0 + timedelta(minutes=minute)
+    return f"{opened_at:%Y-%m-%dT%H:%M:%SZ},10,12,9,{close},{volume}"
+
+
+def written(folder: Path, rows: list[str], header: str = HEADER) -> Path:
+    path = folder / "bars.csv"
+    path.write_text("\n".join([header, *rows, ""]))
+    return path
+
+
+def bring_in(path: Path, timeframe: str = "1m", **options: Any) -> ImportedBars:
+    return import_bars(
+        path=path,
+        timeframe=Timeframe.parse(timeframe),
+        instrument=InstrumentOptions(**{"symbol": "ABC", "venue": "TEST", **options}),
+    )
+
+
+def table() -> list[tuple[object, ...]]:
+    return list(
+        Bar.objects.order_by("opened_at").values_list("opened_at", "close", "volume")
+    )
+
+
+def counts(report: ImportedBars) -> tuple[int, ...]:
+    return (
+        *(report.rows, report.inserted, report.unchanged),
+        *(report.corrected, report.repeated, report.rejected),
+    )
+
+
+def test_import_bars_when_new_makes_instrument_and_record(tmp_path: Path) -> None:
+    report = bring_in(written(tmp_path, [row(0), row(1, 10.25)]))
+    assert counts(report) == (2, 2, 0, 0, 0, 0)
+    instrument = Instrument.objects.get()
+    assert (str(instrument), instrument.kind, instrument.currency) == (
+        "TEST:ABC",
+        "equity",
+        "USD",
+    )
+    assert (instrument.tick_size, instrument.lot_size) == (Decimal("0.01"), Decimal(1))
+    assert (
+        report.grid
+        == "tick inferred from the decimals of the prices, lot inferred from the volumes"
+    )
+    record = BarImport.objects.get()
+    assert (record.source, record.rows, record.inserted, record.rejected) == (
+        "bars.csv",
+        2,
+        2,
+        0,
+    )
+    assert len(record.sha256) == 64
+
+
+def test_import_bars_when_again_changes_nothing(tmp_path: Path) -> None:
+    path = written(tmp_path, [row(0), row(1)])
+    bring_in(path)
+    before = table()
+    again = bring_in(path)
+    assert (counts(again), again.grid) == ((2, 0, 2, 0, 0, 0), "as stored")
+    assert table() == before
+
+
+def test_import_bars_when_values_changed_corrects_them(tmp_path: Path) -> None:
+    bring_in(written(tmp_path, [row(0), row(1)]))
+    assert counts(bring_in(written(tmp_path, [row(0), row(1, 11)]))) == (
+        2,
+        0,
+        1,
+        1,
+        0,
+        0,
+    )
+
+
+def test_import_bars_when_volumes_are_fractions_has_small_lots(tmp_path: Path) -> None:
+    report = bring_in(written(tmp_path, [row(0, volume=0.25)]), kind="crypto")
+    assert (report.lot_size, Instrument.objects.get().kind) == ("0.00001", "crypto")
+
+
+def test_import_bars_when_grid_is_given_keeps_it(tmp_path: Path) -> None:
+    report = bring_in(
+        written(tmp_path, [row(0)]), tick_size=Decimal("0.05"), lot_size=Decimal(100)
+    )
+    assert (report.tick_size, report.lot_size) == ("0.05", "100")
+    assert report.grid == "tick given, lot given"
+
+
+def test_import_bars_when_rows_are_bad_quarantines_them(tmp_path: Path) -> None:
+    rows = [row(0), "rubbish", row(1, 13), row(2), row(3, "nan"), row(99_999_999)]
+    report = bring_in(written(tmp_path, rows))
+    assert counts(report) == (6, 2, 0, 0, 0, 4)
+    kept = RejectedBar.objects.order_by("line").values_list("line", "text", "reason")
+    assert list(kept) == [
+        (3, "rubbish", "wrong number of columns"),
+        (4, row(1, 13), "open or close lies outside high-low"),
+        (6, row(3, "nan"), "a price or the volume is NaN or infinite"),
+        (7, row(99_999_999), "the bar has not closed yet"),
+    ]
+    assert sum(report.reasons.values()) == 4
+
+
+def test_import_bars_when_text_is_long_or_binary_keeps_what_fits(
+    tmp_path: Path,
+) -> None:
+    bring_in(written(tmp_path, [row(0), "\x00" + "x" * 900]))
+    assert len(RejectedBar.objects.get().text) == 400
+
+
+def test_import_bars_when_off_grid_quarantines_those(tmp_path: Path) -> None:
+    odd = "2024-01-01T00:05:30Z,10,12,9,10,7"
+    assert bring_in(written(tmp_path, [row(0), odd, row(1)])).reasons == {
+        "time does not lie on the timeframe's grid": 1
+    }
+
+
+def test_import_bars_when_most_rows_are_off_grid_stores_nothing(tmp_path: Path) -> None:
+    with pytest.raises(BadBarFileError, match="wrong timeframe"):
+        bring_in(written(tmp_path, [row(n) for n in range(20)]), "5m")
+    assert (
+        Bar.objects.count(),
+        Instrument.objects.count(),
+        BarImport.objects.count(),
+    ) == (0, 0, 0)
+
+
+def test_import_bars_when_rows_lie_far_apart_says_so(tmp_path: Path) -> None:
+    assert (
+        "is 1m the right timeframe?"
+        in bring_in(written(tmp_path, [row(0), row(5)])).notes[0]
+    )
+
+
+def test_import_bars_when_every_row_is_bad_stores_nothing(tmp_path: Path) -> None:
+    with pytest.raises(
+        BadBarFileError, match=r"every one of 2 rows .*line 2: wrong number"
+    ):
+        bring_in(written(tmp_path, ["a", "b"]))
+    assert (Instrument.objects.count(), BarImport.objects.count()) == (0, 0)
+
+
+def test_import_bars_when_file_breaks_off_stores_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(bar_files, "CHUNK_ROWS", 100)
+    whole = gzip.compress(
+        "\n".join([HEADER, *(row(n) for n in range(20_000))]).encode()
+    )
+    path = tmp_path / "bars.csv.gz"
+    path.write_bytes(whole[: len(whole) * 9 // 10])
+    with pytest.raises(BadBarFileError, match="cut off"):
+        bring_in(path)
+    assert (Bar.objects.count(), Instrument.objects.count()) == (0, 0)
+
+
+def test_import_bars_when_interrupted_stores_nothing(tmp_path: Path) -> None:
+    def interrupt(_: int) -> None:
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        import_bars(
+            path=written(tmp_path, [row(0)]),
+            timeframe=Timeframe.M1,
+            instrument=InstrumentOptions(symbol="ABC", venue="TEST"),
+            progress=interrupt,
+        )
+    assert (Bar.objects.count(), Instrument.objects.count()) == (0, 0)
+
+
+def test_import_bars_when_disordered_and_doubled_stores_each_once(
+    tmp_path: Path,
+) -> None:
+    report = bring_in(
+        written(tmp_path, [row(2), row(0), row(2), row(1), row(0, 11), row(0)])
+    )
+    assert counts(report) == (6, 3, 0, 0, 2, 1)
+    assert [close for _, close, _ in table()] == [10.5, 10.5, 10.5]
+    rejected = RejectedBar.objects.get()
+    assert (rejected.line, rejected.text) == (6, row(0, 11))
+    assert rejected.reason == "same time as an earlier row, other values"
+
+
+def test_import_bars_when_doubles_are_unmeasured_counts_them_equal(
+    tmp_path: Path,
+) -> None:
+    report = bring_in(written(tmp_path, [row(0, volume=""), row(0, volume=""), row(0)]))
+    assert counts(report) == (3, 1, 0, 0, 1, 1)
+
+
+@settings(
+    max_examples=25,
+    deadline=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture],
+)
+@given(data=st.data())
+def test_import_bars_when_cut_doubled_and_shuffled_anyhow_gives_the_same_table(
+    tmp_path: Path, data: st.DataObject
+) -> None:
+    rows = [row(n, 10 + n / 100, random.Random(n).choice(["", n])) for n in range(10)]  # noqa: S311
+    files = data.draw(
+        st.lists(st.lists(st.sampled_from(rows), min_size=1, max_size=30), max_size=4)
+    )
+    files.append(data.draw(st.permutations(rows)))
+    with transaction.atomic():
+        bring_in(written(tmp_path, rows))
+        expected = table()
+        transaction.set_rollback(True)
+    with transaction.atomic():
+        for one in data.draw(st.permutations(files)):
+            bring_in(written(tmp_path, one))
+        assert table() == expected
+        transaction.set_rollback(True)
+
+
+def test_import_bars_when_splits_are_declared_stores_each_once(tmp_path: Path) -> None:
+    header = "date,open,high,low,close,volume,price_factor,split_factor"
+    rows = [f"2024-01-0{n},10,12,9,11,5,1,{0.25 if n < 4 else 1}" for n in (5, 2, 3, 4)]
+    path = written(tmp_path, rows, header)
+    assert bring_in(path, "1d").splits == 1
+    assert bring_in(path, "1d").splits == 0
+    split = Split.objects.get()
+    assert (split.effective_at, split.ratio) == (
+        datetime(2024, 1, 4, tzinfo=UTC),
+        Decimal(4),
+    )
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"symbol": ""}, "symbol"),
+        ({"symbol": "x" * 41}, "1 to 40"),
+        ({"venue": "A:B"}, "colon"),
+        ({"venue": "tab\t"}, "printable"),
+        ({"kind": "bond"}, "unknown kind 'bond'; known: equity, crypto, fx, index"),
+        ({"tick_size": Decimal(0)}, "tick_size 0"),
+        ({"tick_size": Decimal("NaN")}, "tick_size"),
+        ({"lot_size": Decimal(-1)}, "lot_size -1"),
+        ({"lot_size": Decimal("1e-11")}, "10 decimals"),
+        ({"currency": "x" * 11}, "currency"),
+    ],
+)
+def test_import_bars_when_options_are_wrong_refuses(
+    tmp_path: Path, options: dict[str, Any], message: str
+) -> None:
+    with pytest.raises(BadInstrumentError, match=message):
+        bring_in(written(tmp_path, [row(0)]), **options)
+    assert Instrument.objects.count() == 0
+
+
+def test_import_bars_when_options_contradict_the_record_refuses(tmp_path: Path) -> None:
+    path = written(tmp_path, [row(0)])
+    bring_in(path)
+    bring_in(path, kind="equity", currency="USD", tick_size=Decimal("0.1"))
+    with pytest.raises(BadInstrumentError, match="stored with kind equity, not fx"):
+        bring_in(path, kind="fx")
+
+
+# Rows, refused rows and splits as the data's own list has them.
+REAL_FILES = (
+    ("crypto/binance_BTCUSDT_5m.csv.gz", "5m", 87_983, 0, 0),
+    ("crypto/btcperp_1m_202201.csv.gz", "1m", 45_031, 0, 0),
+    ("fx/oanda_EURUSD_1h.csv.gz", "1h", 74_439, 0, 0),
+    ("fx/fxcm_GBPUSD_1m.csv.gz", "1m", 30_117, 0, 0),
+    ("india/BANKNIFTY_15m_2018_2023.csv.gz", "15m", 34_300, 696, 0),
+    ("india/NIFTY_1m_2024.csv.gz", "1m", 58_127, 0, 0),
+    ("india/NSE_RELIANCE_1d.csv.gz", "1d", 1_277, 0, 0),
+    ("us_equity/AAPL_1d.csv.gz", "1d", 5_849, 0, 4),
+    ("us_equity/BAC_1m_trade.csv.gz", "1m", 3_466, 0, 0),
+)
+
+
+@pytest.mark.skipif(
+    not DATA.is_dir(), reason="the recorded market data is not on this machine"
+)
+@pytest.mark.parametrize(
+    ("name", "timeframe", "rows", "rejected", "splits"), REAL_FILES
+)
+def test_import_bars_when_file_is_real_counts_match(  # noqa: PLR0913, PLR0917
+    name: str, timeframe: str, rows: int, rejected: int, splits: int
+) -> None:
+    report = bring_in(DATA / name, timeframe)
+    assert counts(report) == (rows, rows - rejected, 0, 0, 0, rejected)
+    assert (report.splits, RejectedBar.objects.count()) == (splits, rejected)
+    assert counts(bring_in(DATA / name, timeframe)) == (
+        rows,
+        0,
+        rows - rejected,
+        0,
+        0,
+        rejected,
+    )
