@@ -21,6 +21,8 @@ LEVEL_COLOURS = {"warning": "33", "error": "31", "critical": "31"}
 NAME_WIDTH = 8
 # Told by the line's beginning already, or of no use to a reader.
 HIDDEN_KEYS = frozenset({"event", "message", "level", "timestamp", "time", "logger"})
+# Read best as they are, on lines of their own.
+TRACEBACK_KEYS = frozenset({"exception", "traceback", "stack"})
 
 
 class Console:
@@ -88,14 +90,16 @@ def rendered(raw: str) -> tuple[str, str]:
     if not isinstance(fields, dict):
         return "", raw
     level = str(fields.get("level", "info")).lower()
-    event = str(fields.get("event") or fields.get("message") or "")
+    event = " ".join(str(fields.get("event") or fields.get("message") or "").split())
     stamp = _clock(str(fields.get("timestamp") or fields.get("time") or ""))
     rest = [
         f"{key}={_value(value)}"
         for key, value in fields.items()
-        if key not in HIDDEN_KEYS and value not in (None, "")
+        if key not in HIDDEN_KEYS | TRACEBACK_KEYS and value not in (None, "")
     ]
-    return level, " ".join(part for part in (stamp, f"{level:<7}", event, *rest) if part)
+    line = " ".join(part for part in (stamp, f"{level:<7}", event, *rest) if part)
+    traces = [str(fields[key]).rstrip() for key in sorted(TRACEBACK_KEYS) if fields.get(key)]
+    return level, "\n".join([line, *traces])
 
 
 def _clock(stamp: str) -> str:

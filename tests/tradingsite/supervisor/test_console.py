@@ -14,6 +14,11 @@ def test_rendered_when_json_reads_time_level_event_and_the_rest() -> None:
     assert rendered(raw) == ("info", '12:34:56 info    order filled order=7 why="two words"')
 
 
+def test_rendered_when_there_is_a_traceback_puts_it_below() -> None:
+    raw = '{"event": "it\\nfailed", "level": "error", "exception": "Traceback\\n  line"}'
+    assert rendered(raw) == ("error", "error   it failed\nTraceback\n  line")
+
+
 def test_rendered_when_not_json_stays_as_it_is() -> None:
     for raw in ("plain text", "{broken", "[1, 2]", "{'python': 'dict'}"):
         assert rendered(raw) == ("", raw)
