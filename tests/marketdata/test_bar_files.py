@@ -20,7 +20,9 @@ HEADER = "ts,open,high,low,close,volume\n"
 ROW = "2024-01-02T03:45:00Z,10,12,9,11,5\n"
 
 
-def read(path: Path, timeframe: Timeframe = Timeframe.M1, **options: Any) -> list[RawBars]:
+def read(
+    path: Path, timeframe: Timeframe = Timeframe.M1, **options: Any
+) -> list[RawBars]:
     return list(read_bar_file(path, timeframe=timeframe, **options))
 
 
@@ -42,7 +44,11 @@ def test_read_when_plain_csv_returns_columns(tmp_path: Path) -> None:
     assert [bars.open[0], bars.high[0], bars.low[0], bars.close[0], bars.volume[0]] == [
         *(10.0, 12.0, 9.0, 11.0, 5.0)
     ]
-    assert (chunk.line.tolist(), chunk.text(0), reasons([chunk])) == ([2], ROW.strip(), [0])
+    assert (chunk.line.tolist(), chunk.text(0), reasons([chunk])) == (
+        [2],
+        ROW.strip(),
+        [0],
+    )
 
 
 def test_read_when_gzip_whatever_the_name_returns_columns(tmp_path: Path) -> None:
@@ -51,8 +57,12 @@ def test_read_when_gzip_whatever_the_name_returns_columns(tmp_path: Path) -> Non
     assert len(read(path)[0]) == 1
 
 
-def test_read_when_index_has_no_volume_column_leaves_it_unmeasured(tmp_path: Path) -> None:
-    (chunk,) = read(written(tmp_path, "ts,open,high,low,close\n2024-01-02T03:45:00Z,1,1,1,1\n"))
+def test_read_when_index_has_no_volume_column_leaves_it_unmeasured(
+    tmp_path: Path,
+) -> None:
+    (chunk,) = read(
+        written(tmp_path, "ts,open,high,low,close\n2024-01-02T03:45:00Z,1,1,1,1\n")
+    )
     assert np.isnan(chunk.bars.volume).all()
     assert reasons([chunk]) == [Reason.FINE]
 
@@ -65,16 +75,30 @@ def test_read_when_volume_cell_is_empty_leaves_it_unmeasured(tmp_path: Path) -> 
 
 
 def test_read_when_extra_columns_ignores_them_in_any_order(tmp_path: Path) -> None:
-    text = "Close,ts,bid_open,HIGH,open, low ,trades\n11,2024-01-02T03:45:00Z,x,12,10,9,\n"
+    text = (
+        "Close,ts,bid_open,HIGH,open, low ,trades\n11,2024-01-02T03:45:00Z,x,12,10,9,\n"
+    )
     (chunk,) = read(written(tmp_path, text))
-    assert (chunk.bars.open[0], chunk.bars.close[0], reasons([chunk])) == (10.0, 11.0, [0])
+    assert (chunk.bars.open[0], chunk.bars.close[0], reasons([chunk])) == (
+        10.0,
+        11.0,
+        [0],
+    )
 
 
-def test_read_when_session_dates_opens_at_midnight_and_closes_a_day_later(tmp_path: Path) -> None:
-    text = "date,open,high,low,close,volume,split_factor\n2024-01-02,10,12,9,11,5,0.25\n"
+def test_read_when_session_dates_opens_at_midnight_and_closes_a_day_later(
+    tmp_path: Path,
+) -> None:
+    text = (
+        "date,open,high,low,close,volume,split_factor\n2024-01-02,10,12,9,11,5,0.25\n"
+    )
     (chunk,) = read(written(tmp_path, text), Timeframe.D1)
-    assert chunk.bars.opened_at.tolist() == [to_micros(datetime(2024, 1, 2, tzinfo=UTC))]
-    assert chunk.bars.closed_at.tolist() == [to_micros(datetime(2024, 1, 3, tzinfo=UTC))]
+    assert chunk.bars.opened_at.tolist() == [
+        to_micros(datetime(2024, 1, 2, tzinfo=UTC))
+    ]
+    assert chunk.bars.closed_at.tolist() == [
+        to_micros(datetime(2024, 1, 3, tzinfo=UTC))
+    ]
     assert chunk.split_factor is not None
     assert chunk.split_factor.tolist() == [0.25]
 
@@ -111,9 +135,13 @@ def test_read_when_one_row_is_odd_says_why_and_keeps_the_rest(
         assert chunk.bars.opened_at.tolist() == [to_micros(T)] * 3
 
 
-def test_read_when_blank_lines_and_windows_ends_keeps_line_numbers(tmp_path: Path) -> None:
+def test_read_when_blank_lines_and_windows_ends_keeps_line_numbers(
+    tmp_path: Path,
+) -> None:
     path = tmp_path / "bars.csv"
-    path.write_bytes(("\ufeff" + HEADER + "\n" + ROW + "\n\n" + ROW).replace("\n", "\r\n").encode())
+    path.write_bytes(
+        ("\ufeff" + HEADER + "\n" + ROW + "\n\n" + ROW).replace("\n", "\r\n").encode()
+    )
     (chunk,) = read(path)
     assert (chunk.line.tolist(), reasons([chunk])) == ([3, 6], [0, 0])
 
@@ -125,9 +153,14 @@ def test_read_when_many_rows_comes_in_chunks_with_running_lines(tmp_path: Path) 
 
 
 def test_read_when_chunked_anyhow_gives_the_same_rows(tmp_path: Path) -> None:
-    path = written(tmp_path, HEADER + "".join(f"{T:%FT%TZ},{n + 1},99,1,2,\n" for n in range(30)))
+    path = written(
+        tmp_path, HEADER + "".join(f"{T:%FT%TZ},{n + 1},99,1,2,\n" for n in range(30))
+    )
     whole, parts = read(path), read(path, chunk_rows=7)
-    assert np.concatenate([one.bars.open for one in parts]).tolist() == whole[0].bars.open.tolist()
+    assert (
+        np.concatenate([one.bars.open for one in parts]).tolist()
+        == whole[0].bars.open.tolist()
+    )
 
 
 def broken(folder: Path, kind: str) -> Path:
@@ -154,12 +187,20 @@ def broken(folder: Path, kind: str) -> Path:
 @pytest.mark.parametrize(
     "kind",
     [
-        *("empty", "header only", "truncated gzip", "damaged gzip", "trailing gzip rubbish"),
+        *(
+            "empty",
+            "header only",
+            "truncated gzip",
+            "damaged gzip",
+            "trailing gzip rubbish",
+        ),
         *("truncated parquet", "binary", "error page", "other columns", "semicolons"),
         *("endless line", "empty gzip"),
     ],
 )
-def test_read_when_file_is_broken_refuses_in_one_line(tmp_path: Path, kind: str) -> None:
+def test_read_when_file_is_broken_refuses_in_one_line(
+    tmp_path: Path, kind: str
+) -> None:
     path = broken(tmp_path, kind)
     with pytest.raises(BadBarFileError) as caught:
         read(path)
@@ -186,11 +227,15 @@ def parquet(folder: Path, columns: dict[str, Any]) -> Path:
 
 
 @pytest.mark.parametrize("unit", ["s", "ms", "us", "ns"])
-def test_read_when_parquet_timestamps_returns_columns(tmp_path: Path, unit: str) -> None:
+def test_read_when_parquet_timestamps_returns_columns(
+    tmp_path: Path, unit: str
+) -> None:
     path = parquet(
         tmp_path,
         {
-            "ts": pa.array([T, T + timedelta(minutes=1)], pa.timestamp(unit, tz="Asia/Kolkata")),
+            "ts": pa.array(
+                [T, T + timedelta(minutes=1)], pa.timestamp(unit, tz="Asia/Kolkata")
+            ),
             "open": [10.0, 10.0],
             "high": pa.array([12, 12], pa.int32()),
             "low": pa.array([9.0, 9.0], pa.float32()),
@@ -200,7 +245,10 @@ def test_read_when_parquet_timestamps_returns_columns(tmp_path: Path, unit: str)
         },
     )
     (chunk,) = read(path)
-    assert chunk.bars.opened_at.tolist() == [to_micros(T), to_micros(T + timedelta(minutes=1))]
+    assert chunk.bars.opened_at.tolist() == [
+        to_micros(T),
+        to_micros(T + timedelta(minutes=1)),
+    ]
     assert chunk.bars.close.tolist() == [11.0, 11.0]
     assert np.isnan(chunk.bars.volume).tolist() == [False, True]
     assert (chunk.line.tolist(), reasons([chunk])) == ([1, 2], [0, 0])
@@ -210,7 +258,9 @@ def test_read_when_parquet_dates_or_texts_returns_sessions(tmp_path: Path) -> No
     prices = {name: [1.0] for name in ("open", "high", "low", "close")}
     for day in (date(2024, 1, 2), "2024-01-02", datetime(2024, 1, 2)):  # noqa: DTZ001
         (chunk,) = read(parquet(tmp_path, {"date": [day], **prices}), Timeframe.D1)
-        assert chunk.bars.opened_at.tolist() == [to_micros(datetime(2024, 1, 2, tzinfo=UTC))]
+        assert chunk.bars.opened_at.tolist() == [
+            to_micros(datetime(2024, 1, 2, tzinfo=UTC))
+        ]
 
 
 def test_read_when_parquet_holds_odd_rows_says_why(tmp_path: Path) -> None:
@@ -234,7 +284,9 @@ def test_read_when_parquet_holds_odd_rows_says_why(tmp_path: Path) -> None:
 def test_read_when_parquet_lacks_columns_or_rows_refuses(tmp_path: Path) -> None:
     with pytest.raises(BadBarFileError, match="columns missing"):
         read(parquet(tmp_path, {"ts": ["x"], "open": [1.0]}))
-    empty = {name: pa.array([], pa.float64()) for name in ("open", "high", "low", "close")}
+    empty = {
+        name: pa.array([], pa.float64()) for name in ("open", "high", "low", "close")
+    }
     with pytest.raises(BadBarFileError, match="no rows"):
         read(parquet(tmp_path, {"ts": pa.array([], pa.string()), **empty}))
 

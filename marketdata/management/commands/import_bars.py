@@ -1,7 +1,6 @@
 """`manage.py import_bars FILE ...`: bring a file of bars into the record."""
 
 import json
-import sys
 import time
 from argparse import ArgumentParser
 from collections.abc import Callable
@@ -13,11 +12,9 @@ from django.core.management.base import BaseCommand, CommandError
 from django.db import DatabaseError
 
 from domain.bars import Timeframe
-from domain.errors import PlumblineError
 from marketdata.services.import_bars import ImportedBars, InstrumentOptions, import_bars
 
 SECONDS_BETWEEN_REPORTS = 1.0
-INTERRUPTED = 130
 
 
 class Command(BaseCommand):
@@ -28,17 +25,27 @@ class Command(BaseCommand):
     def add_arguments(self, parser: ArgumentParser) -> None:
         """Declare the options."""
         parser.add_argument("file", type=Path, help="the file to read")
-        parser.add_argument("--instrument", required=True, metavar="SYM", help="symbol text")
-        parser.add_argument("--venue", required=True, help="where it trades, such as NASDAQ")
-        parser.add_argument("--timeframe", required=True, help="1m 3m 5m 15m 30m 1h 4h 1d 1w")
+        parser.add_argument(
+            "--instrument", required=True, metavar="SYM", help="symbol text"
+        )
+        parser.add_argument(
+            "--venue", required=True, help="where it trades, such as NASDAQ"
+        )
+        parser.add_argument(
+            "--timeframe", required=True, help="1m 3m 5m 15m 30m 1h 4h 1d 1w"
+        )
         parser.add_argument("--currency", help="of a new instrument; USD unless given")
         parser.add_argument("--kind", help="equity (unless given), crypto, fx or index")
-        parser.add_argument("--tick-size", help="smallest price step; inferred unless given")
-        parser.add_argument("--lot-size", help="smallest quantity; inferred unless given")
+        parser.add_argument(
+            "--tick-size", help="smallest price step; inferred unless given"
+        )
+        parser.add_argument(
+            "--lot-size", help="smallest quantity; inferred unless given"
+        )
         parser.add_argument("--json", action="store_true", help="print one JSON object")
 
     def handle(self, *args: Any, **options: Any) -> None:
-        """Import and report; an error is one line and an exit code that is not 0."""
+        """Import and report; a refusal ends the command with one line and nothing stored."""
         try:
             report = import_bars(
                 path=options["file"],
@@ -53,14 +60,16 @@ class Command(BaseCommand):
                 ),
                 progress=_progress(self.stderr.write),
             )
-        except PlumblineError as error:
-            raise CommandError(str(error)) from None
         except DatabaseError as error:
-            raise CommandError(f"the database refused: {str(error).splitlines()[0]}") from None
+            raise CommandError(
+                f"the database refused: {str(error).splitlines()[0]}"
+            ) from None
         except KeyboardInterrupt:
             self.stderr.write("interrupted: nothing was stored")
-            sys.exit(INTERRUPTED)
-        self.stdout.write(json.dumps(report.as_json()) if options["json"] else _words(report))
+            raise
+        self.stdout.write(
+            json.dumps(report.as_json()) if options["json"] else _words(report)
+        )
 
 
 def _size(option: str, text: str | None) -> Decimal | None:
@@ -95,5 +104,7 @@ def _words(report: ImportedBars) -> str:
         f"tick size {report.tick_size}, lot size {report.lot_size} ({report.grid})",
         f"{report.splits} new splits",
     ]
-    lines += [f"  rejected: {count:,} x {reason}" for reason, count in report.reasons.items()]
+    lines += [
+        f"  rejected: {count:,} x {reason}" for reason, count in report.reasons.items()
+    ]
     return "\n".join(lines + report.notes)

@@ -1,0 +1,109 @@
+"""The demo's history, read from one data file."""
+
+import gzip
+import subprocess
+import sys
+from datetime import UTC, datetime
+from decimal import Decimal
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from domain.bars import Timeframe, from_micros
+from marketdata.data_quality import check_bars
+from marketdata.feeds import sample_stocks
+from marketdata.feeds.base import FeedError, UnsupportedByFeedError
+from marketdata.feeds.sample_stocks import SampleStocksFeed, data_file, read_listings
+
+FEED = SampleStocksFeed()
+ROWS = {"AAPL": 3270, "FB": 196, "GOOG": 2148, "IBM": 3270, "MSFT": 3270}
+
+
+def test_instruments_when_asked_are_the_five_stocks() -> None:
+    instruments = FEED.instruments()
+    assert [(one.venue, one.symbol) for one in instruments] == [
+        *(("NASDAQ", "AAPL"), ("NASDAQ", "FB"), ("NASDAQ", "GOOG"), ("NYSE", "IBM")),
+        ("NASDAQ", "MSFT"),
+    ]
+    assert {(one.tick_size, one.lot_size) for one in instruments} == {
+        (Decimal("0.0001"), Decimal(1))
+    }
+
+
+def test_history_when_all_is_asked_returns_every_clean_row() -> None:
+    for one in FEED.instruments():
+        bars = FEED.history(
+            venue=one.venue, symbol=one.symbol, timeframe=Timeframe.D1, after=None
+        )
+        assert len(bars) == ROWS[one.symbol]
+        assert (np.diff(bars.opened_at) > 0).all()
+        assert not check_bars(bars, timeframe=Timeframe.D1, now_micros=2**62).any()
+        # The tick holds every price exactly.
+        assert np.array_equal(np.round(bars.close, 4), bars.close)
+
+
+def test_history_when_after_an_instant_returns_what_opened_later() -> None:
+    first = datetime(2012, 5, 18, tzinfo=UTC)
+    bars = FEED.history(
+        venue="NASDAQ", symbol="FB", timeframe=Timeframe.D1, after=first
+    )
+    assert len(bars) == 195
+    assert from_micros(bars.opened_at[0]) == datetime(2012, 5, 21, tzinfo=UTC)
+    assert from_micros(bars.closed_at[-1]) == datetime(2013, 3, 2, tzinfo=UTC)
+
+
+@pytest.mark.parametrize(
+    ("venue", "symbol", "timeframe"),
+    [
+        ("NYSE", "AAPL", Timeframe.D1),
+        ("X", "Y", Timeframe.D1),
+        ("NYSE", "IBM", Timeframe.M1),
+    ],
+)
+def test_history_when_not_offered_refuses(
+    venue: str, symbol: str, timeframe: Timeframe
+) -> None:
+    with pytest.raises(UnsupportedByFeedError):
+        FEED.history(venue=venue, symbol=symbol, timeframe=timeframe, after=None)
+
+
+def test_subscribe_when_asked_refuses() -> None:
+    assert FEED.capabilities.has_subscription is False
+    with pytest.raises(UnsupportedByFeedError):
+        FEED.subscribe(
+            after=datetime(2000, 1, 1, tzinfo=UTC), should_stop=lambda: False
+        )
+
+
+def test_data_file_when_read_does_not_import_the_package() -> None:
+    code = (
+        "import sys; from marketdata.feeds.sample_stocks import SampleStocksFeed as F;"
+        "F().splits(venue='NYSE', symbol='IBM');"
+        "sys.exit('bokeh_sampledata' in sys.modules or 'django' in sys.modules)"
+    )
+    root = Path(__file__).resolve().parents[3]
+    assert (
+        subprocess.run([sys.executable, "-c", code], cwd=root, check=False).returncode
+        == 0
+    )  # noqa: S603
+
+
+def test_data_file_when_package_is_missing_refuses(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(sample_stocks, "PACKAGE", "no_such_package_here")
+    with pytest.raises(FeedError, match="install the package"):
+        data_file()
+
+
+@pytest.mark.parametrize(
+    "content", [b"", b"not gzip", gzip.compress(b"a,b\n"), b"\x1f\x8b\x08"]
+)
+def test_read_listings_when_file_is_broken_refuses(
+    tmp_path: Path, content: bytes
+) -> None:
+    path = tmp_path / "stocks.csv.gz"
+    path.write_bytes(content)
+    with pytest.raises(FeedError):
+        read_listings(path)
