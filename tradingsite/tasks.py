@@ -27,7 +27,7 @@ def ingest(**_: Any) -> None:
     """Store history that the feeds have and we have not."""
     close_old_connections()
     if supervision.claim_slot("ingest", INGEST_SECONDS):
-        ingestion.ingest_all_history()
+        ingestion.ingest_history()
 
 
 @app.task(name="score", queue="signals", **QUICK)

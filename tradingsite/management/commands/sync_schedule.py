@@ -5,7 +5,7 @@ from typing import Any
 from django_celery_beat.models import IntervalSchedule, PeriodicTask
 
 from tradingsite.beat_schedule import BEAT_SCHEDULE
-from tradingsite.management.base import DeskCommand
+from marketdata.management.desk_command import DeskCommand
 
 
 class Command(DeskCommand):
