@@ -46,9 +46,7 @@ def curve(points: Sequence[CurvePoint], currency: str) -> Curve | None:
     if len(points) < 2:
         return None
     begin, end = points[0].at.timestamp(), points[-1].at.timestamp()
-    xs = [
-        WIDTH * (point.at.timestamp() - begin) / (end - begin or 1) for point in points
-    ]
+    xs = [WIDTH * (point.at.timestamp() - begin) / (end - begin or 1) for point in points]
     equities = [float(point.equity) for point in points]
     low, high, step = nice_range(min(equities), max(equities), TICKS)
     depth = nice_range(0.0, max(0.001, *(point.drawdown for point in points)), 3)[1]
@@ -70,9 +68,7 @@ def curve(points: Sequence[CurvePoint], currency: str) -> Curve | None:
     )
 
 
-def _equity_svg(
-    xs: Sequence[float], ys: Sequence[float], base: float, steps: int
-) -> SafeString:
+def _equity_svg(xs: Sequence[float], ys: Sequence[float], base: float, steps: int) -> SafeString:
     line = _path(xs, ys)
     grid = "".join(
         f'<line class="grid" x1="0" x2="{WIDTH}" y1="{HEIGHT * i / steps:.1f}"'
@@ -106,10 +102,7 @@ def _path(xs: Sequence[float], ys: Sequence[float]) -> str:
 
 
 def _hover_points(
-    points: Sequence[CurvePoint],
-    xs: Sequence[float],
-    ys: Sequence[float],
-    downs: Sequence[float],
+    points: Sequence[CurvePoint], xs: Sequence[float], ys: Sequence[float], downs: Sequence[float]
 ) -> str:
     """Return what the pointer reads: share of the width, share of the height, text."""
     rows = (
@@ -144,9 +137,7 @@ def nice_range(low: float, high: float, steps: int) -> tuple[float, float, float
 
 def axis_number(value: float, step: float) -> str:
     """Return a short axis label, all of one axis with the same places: 1.20M, 950k, 12.50."""
-    unit, letter = (
-        (1_000_000, "M") if step >= 10_000 else (1000, "k") if step >= 100 else (1, "")
-    )
+    unit, letter = (1_000_000, "M") if step >= 10_000 else (1000, "k") if step >= 100 else (1, "")
     places = max(0, -floor(log10(step / unit) + 1e-9))
     return f"{formatting.fixed(value / unit, min(places, 4))}{letter}"
 
@@ -156,8 +147,7 @@ def time_labels(begin: datetime, end: datetime) -> tuple[str, ...]:
     span = end - begin
     layout = "%Y-%m" if span.days > 400 else "%d %b" if span.days > 6 else "%d %b %H:%M"
     return tuple(
-        (begin + span * index / (TIME_LABELS - 1)).strftime(layout)
-        for index in range(TIME_LABELS)
+        (begin + span * index / (TIME_LABELS - 1)).strftime(layout) for index in range(TIME_LABELS)
     )
 
 

@@ -55,9 +55,7 @@ def price(value: Number | None, tick: Decimal | None = None) -> str:
     """Return a price with as many places as its tick has, two when no tick is known."""
     places = 2
     if tick:
-        places = min(
-            MAX_PRICE_PLACES, max(0, -int(tick.normalize().as_tuple().exponent))
-        )
+        places = min(MAX_PRICE_PLACES, max(0, -int(tick.normalize().as_tuple().exponent)))
     return fixed(value, places)
 
 
@@ -79,9 +77,7 @@ def brief(value: datetime | None) -> str:
     """Return the day alone where the instant is a day's end, else day and time."""
     if value is None:
         return DASH
-    return value.strftime(
-        "%Y-%m-%d" if (value.hour, value.minute) == (0, 0) else "%m-%d %H:%M"
-    )
+    return value.strftime("%Y-%m-%d" if (value.hour, value.minute) == (0, 0) else "%m-%d %H:%M")
 
 
 def tone(value: Number | None) -> str:

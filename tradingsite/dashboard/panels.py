@@ -77,14 +77,11 @@ class BuiltPanel:
         return '"' + hashlib.sha256(text.encode()).hexdigest()[:20] + '"'
 
 
-def built(
-    desk: Desk, names: Sequence[str], given: Filters, key: str
-) -> dict[str, BuiltPanel]:
+def built(desk: Desk, names: Sequence[str], given: Filters, key: str) -> dict[str, BuiltPanel]:
     """Return the panels by name, with dashes made template-friendly."""
     version = f"{queries.desk_version(desk)}|{key}"
     return {
-        name.replace("-", "_"): BuiltPanel(PANELS[name], desk, given, version)
-        for name in names
+        name.replace("-", "_"): BuiltPanel(PANELS[name], desk, given, version) for name in names
     }
 
 
@@ -125,9 +122,7 @@ def _position_list(desk: Desk, _: Filters) -> Context:
         "held": held,
         "closed": [row for row in rows if not row.position.quantity],
         "value": sum((row.value for row in held), queries.ZERO),
-        "open_profit": sum(
-            (row.open_profit or queries.ZERO for row in held), queries.ZERO
-        ),
+        "open_profit": sum((row.open_profit or queries.ZERO for row in held), queries.ZERO),
         "realised": sum((row.position.realised for row in rows), queries.ZERO),
         "fees": sum((row.position.fees for row in rows), queries.ZERO),
     }
@@ -215,13 +210,7 @@ PANELS = {
             ("desk", "signals"),
             ("show", "side", "instrument", "bot", "before"),
         ),
-        Panel(
-            "weight-list",
-            "Weights",
-            _weight_list,
-            ("weights",),
-            ("instrument", "before"),
-        ),
+        Panel("weight-list", "Weights", _weight_list, ("weights",), ("instrument", "before")),
     )
 }
 

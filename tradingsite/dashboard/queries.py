@@ -60,9 +60,7 @@ class Desk:
     @property
     def timeframe(self) -> str:
         """Return the stream's shortest timeframe, the one prices are shown in."""
-        return min(
-            self.stream.timeframes, key=lambda text: Timeframe.parse(text).seconds
-        )
+        return min(self.stream.timeframes, key=lambda text: Timeframe.parse(text).seconds)
 
 
 def load_desk(account_name: str = "") -> Desk | None:
@@ -86,13 +84,9 @@ def load_desk(account_name: str = "") -> Desk | None:
 def desk_version(desk: Desk) -> str:
     """Return a text that changes whenever anything a panel shows has changed."""
     book, control = desk.book, desk.control
-    bots = Bot.objects.aggregate(
-        all=Count("pk"), on=Sum("pk", filter=Q(state="running"))
-    )
+    bots = Bot.objects.aggregate(all=Count("pk"), on=Sum("pk", filter=Q(state="running")))
     weights = WeightVersion.objects.aggregate(last=Max("pk"), valid=Max("valid_from"))
-    alerts = Alert.objects.aggregate(
-        last=Max("pk"), open=Count("pk", filter=Q(cleared_at=None))
-    )
+    alerts = Alert.objects.aggregate(last=Max("pk"), open=Count("pk", filter=Q(cleared_at=None)))
     parts = (
         desk.account.pk,
         book and (book.version, book.moved_at, book.decided_to),
@@ -130,9 +124,7 @@ def clock(desk: Desk) -> Clock:
     seals = Seal.objects.filter(stream=stream)
     decided_to = desk.book.decided_to if desk.book else stream.sealed_to
     facts = seals.aggregate(first=Min("closed_at"))
-    behind = seals.filter(
-        closed_at__gt=decided_to, closed_at__lte=stream.sealed_to
-    ).count()
+    behind = seals.filter(closed_at__gt=decided_to, closed_at__lte=stream.sealed_to).count()
     heartbeat = stream.heartbeat_at
     is_silent = not stream.is_finished and (
         heartbeat is None or timezone.now() - heartbeat > SILENT_AFTER
@@ -151,9 +143,7 @@ def clock(desk: Desk) -> Clock:
     )
 
 
-def _progress(
-    begin: datetime | None, now: datetime, end: datetime | None
-) -> float | None:
+def _progress(begin: datetime | None, now: datetime, end: datetime | None) -> float | None:
     if begin is None or end is None or end <= begin:
         return None
     return min(1.0, max(0.0, (now - begin) / (end - begin)))
@@ -194,9 +184,7 @@ def totals(desk: Desk) -> Totals | None:
     held = positions(desk)
     worth: dict[str, Decimal] = {}
     for row in held:
-        worth[row.instrument.symbol] = worth.get(row.instrument.symbol, ZERO) + abs(
-            row.value
-        )
+        worth[row.instrument.symbol] = worth.get(row.instrument.symbol, ZERO) + abs(row.value)
     largest = max(worth, key=lambda symbol: worth[symbol], default="")
     exposure = sum(worth.values(), ZERO)
     peak = max(desk.book.peak_equity if desk.book else last.equity, last.equity)
@@ -249,15 +237,10 @@ def limits(desk: Desk) -> tuple[LimitUse, ...]:
         return ()
     profile = desk.control.profile
     return (
-        LimitUse(
-            "Drawdown", now.drawdown, profile.drawdown_e9 / NANO, "below the peak"
-        ),
+        LimitUse("Drawdown", now.drawdown, profile.drawdown_e9 / NANO, "below the peak"),
         LimitUse("Day loss", now.day_loss, profile.day_loss_e9 / NANO, "since 00:00"),
         LimitUse(
-            "Largest position",
-            now.largest_share,
-            profile.position_e9 / NANO,
-            now.largest or "none",
+            "Largest position", now.largest_share, profile.position_e9 / NANO, now.largest or "none"
         ),
     )
 
@@ -280,10 +263,7 @@ def equity_curve(desk: Desk, span: str = "all") -> list[CurvePoint]:
     begin = desk.now - length if length else datetime(1, 1, 2, tzinfo=desk.now.tzinfo)
     with connection.cursor() as cursor:
         cursor.execute(CURVE, (desk.account.pk, desk.now, CURVE_POINTS, begin))
-        return [
-            CurvePoint(at, equity, float(down))
-            for at, equity, down in cursor.fetchall()
-        ]
+        return [CurvePoint(at, equity, float(down)) for at, equity, down in cursor.fetchall()]
 
 
 # Market
@@ -303,20 +283,12 @@ class MarketRow:
     @property
     def buy(self) -> Decimal | None:
         """Return the buying threshold of the weights behind the score."""
-        return (
-            Decimal(self.score.weight_version.buy_threshold) / NANO
-            if self.score
-            else None
-        )
+        return Decimal(self.score.weight_version.buy_threshold) / NANO if self.score else None
 
     @property
     def sell(self) -> Decimal | None:
         """Return the selling threshold of the weights behind the score."""
-        return (
-            Decimal(self.score.weight_version.sell_threshold) / NANO
-            if self.score
-            else None
-        )
+        return Decimal(self.score.weight_version.sell_threshold) / NANO if self.score else None
 
     @property
     def says(self) -> str:
@@ -332,16 +304,11 @@ def market(desk: Desk) -> list[MarketRow]:
     instruments = list(desk.stream.instruments.order_by("venue", "symbol"))
     closes = _recent_closes(desk, [one.pk for one in instruments])
     scores = latest_scores(desk, [one.pk for one in instruments])
-    return [
-        _market_row(one, closes.get(one.pk, []), scores.get(one.pk))
-        for one in instruments
-    ]
+    return [_market_row(one, closes.get(one.pk, []), scores.get(one.pk)) for one in instruments]
 
 
 def _market_row(
-    instrument: Instrument,
-    closes: Sequence[tuple[datetime, float]],
-    score: Score | None,
+    instrument: Instrument, closes: Sequence[tuple[datetime, float]], score: Score | None
 ) -> MarketRow:
     values = tuple(close for _, close in closes)
     return MarketRow(
@@ -365,9 +332,7 @@ CROSS JOIN LATERAL (
 """
 
 
-def _recent_closes(
-    desk: Desk, ids: list[int]
-) -> dict[int, list[tuple[datetime, float]]]:
+def _recent_closes(desk: Desk, ids: list[int]) -> dict[int, list[tuple[datetime, float]]]:
     """Return the last closes per instrument, older ones in the units of the newest."""
     with connection.cursor() as cursor:
         cursor.execute(RECENT, (ids, desk.timeframe, desk.now, desk.now, SPARK_BARS))
@@ -454,9 +419,7 @@ class PositionRow:
 
 def positions(desk: Desk, *, only_open: bool = True) -> list[PositionRow]:
     """Return the account's positions, largest first: three queries."""
-    held = Position.objects.filter(account=desk.account).select_related(
-        "instrument", "bot"
-    )
+    held = Position.objects.filter(account=desk.account).select_related("instrument", "bot")
     if only_open:
         held = held.exclude(quantity=0)
     found = list(held.order_by("instrument__symbol", "bot__name"))
@@ -476,14 +439,8 @@ def positions(desk: Desk, *, only_open: bool = True) -> list[PositionRow]:
     return sorted(rows, key=lambda row: abs(row.value), reverse=True)
 
 
-def _position_row(
-    held: Position, price: Decimal | None, equity: Decimal | None
-) -> PositionRow:
-    value = (
-        notional(price, held.quantity, held.instrument.multiplier)
-        if price
-        else held.cost
-    )
+def _position_row(held: Position, price: Decimal | None, equity: Decimal | None) -> PositionRow:
+    value = notional(price, held.quantity, held.instrument.multiplier) if price else held.cost
     return PositionRow(held, price, value, abs(value) / equity if equity else None)
 
 
@@ -503,9 +460,7 @@ class SignalRow:
         """Return order, refused with its reason, or waiting."""
         if self.decision is None:
             return "waiting"
-        return (
-            "approved" if self.decision.approved else self.decision.reason or "refused"
-        )
+        return "approved" if self.decision.approved else self.decision.reason or "refused"
 
 
 @dataclass(frozen=True)
@@ -523,30 +478,20 @@ def signal_rows(
     """Return signals newest first with their outcome: three queries."""
     chosen = Signal.objects.filter(account=desk.account, closed_at__lte=desk.now)
     wanted = filters or {}
-    chosen = _only(
-        chosen, wanted, {"instrument": "instrument__symbol", "bot": "bot__name"}
-    )
+    chosen = _only(chosen, wanted, {"instrument": "instrument__symbol", "bot": "bot__name"})
     if wanted.get("side") in ("buy", "sell"):
         chosen = chosen.filter(side=1 if wanted["side"] == "buy" else -1)
     found, older = _newest(
-        chosen.select_related("instrument", "bot", "score"),
-        wanted.get("before", ""),
-        limit,
+        chosen.select_related("instrument", "bot", "score"), wanted.get("before", ""), limit
     )
     ids = [one.pk for one in found]
-    decisions = {
-        one.signal_id: one for one in Decision.objects.filter(signal_id__in=ids)
-    }
+    decisions = {one.signal_id: one for one in Decision.objects.filter(signal_id__in=ids)}
     decided = [one.pk for one in decisions.values()]
-    orders = dict(
-        Order.objects.filter(decision_id__in=decided).values_list("decision_id", "pk")
-    )
+    orders = dict(Order.objects.filter(decision_id__in=decided).values_list("decision_id", "pk"))
     rows = []
     for one in found:
         decision = decisions.get(one.pk)
-        rows.append(
-            SignalRow(one, decision, orders.get(decision.pk) if decision else None)
-        )
+        rows.append(SignalRow(one, decision, orders.get(decision.pk) if decision else None))
     return Slice(tuple(rows), older, not wanted.get("before"))
 
 
@@ -568,14 +513,10 @@ def order_rows(
 def fill_rows(desk: Desk, *, limit: int = FEED_ROWS) -> list[Fill]:
     """Return fills newest first: one query."""
     chosen = Fill.objects.filter(account=desk.account, executed_at__lte=desk.now)
-    return list(
-        chosen.select_related("order__instrument", "order__bot").order_by("-id")[:limit]
-    )
+    return list(chosen.select_related("order__instrument", "order__bot").order_by("-id")[:limit])
 
 
-def _only(
-    chosen: QuerySet, wanted: Mapping[str, str], fields: Mapping[str, str]
-) -> QuerySet:
+def _only(chosen: QuerySet, wanted: Mapping[str, str], fields: Mapping[str, str]) -> QuerySet:
     """Return the rows that match every filter given; unknown values match nothing."""
     given = {field: wanted[name] for name, field in fields.items() if wanted.get(name)}
     return chosen.filter(**given)
@@ -608,9 +549,7 @@ def hold_rows(desk: Desk) -> list[HoldRow]:
     return [
         HoldRow(hold.closed_at, hold.bot.name, symbol, value, reason)
         for hold in rows
-        for symbol, value, reason in zip(
-            hold.symbols, hold.values, hold.reasons, strict=False
-        )
+        for symbol, value, reason in zip(hold.symbols, hold.values, hold.reasons, strict=False)
     ]
 
 
@@ -630,9 +569,7 @@ class Choices:
 
 def choices(desk: Desk) -> Choices:
     """Return the instruments and bots of the account: two queries."""
-    symbols = desk.stream.instruments.order_by("symbol").values_list(
-        "symbol", flat=True
-    )
+    symbols = desk.stream.instruments.order_by("symbol").values_list("symbol", flat=True)
     bots = Bot.objects.filter(account=desk.account).order_by("name")
     return Choices(tuple(symbols), tuple(bots.values_list("name", flat=True)))
 
@@ -670,13 +607,9 @@ class VersionGroup:
     rows: tuple[VersionRow, ...]
 
 
-def weight_groups(
-    desk: Desk, filters: Mapping[str, str]
-) -> tuple[list[VersionGroup], int | None]:
+def weight_groups(desk: Desk, filters: Mapping[str, str]) -> tuple[list[VersionGroup], int | None]:
     """Return the versions by instrument and timeframe, and the id to continue below."""
-    chosen = WeightVersion.objects.select_related(
-        "instrument", "parent", "training_run"
-    )
+    chosen = WeightVersion.objects.select_related("instrument", "parent", "training_run")
     chosen = _only(chosen, filters, {"instrument": "instrument__symbol"})
     found, older = _newest(chosen, filters.get("before", ""), PAGE_ROWS)
     groups: dict[str, list[WeightVersion]] = {}
@@ -684,15 +617,10 @@ def weight_groups(
         groups.setdefault(_group_title(version), []).append(version)
     deciding = _deciding_versions(desk.now)
     # The default last: every instrument with versions of its own decides by those.
-    ordered = sorted(
-        groups.items(), key=lambda one: (one[1][0].instrument is None, one[0])
-    )
+    ordered = sorted(groups.items(), key=lambda one: (one[1][0].instrument is None, one[0]))
     return [
         VersionGroup(
-            title,
-            tuple(
-                _version_row(one, is_deciding=one.pk in deciding) for one in versions
-            ),
+            title, tuple(_version_row(one, is_deciding=one.pk in deciding) for one in versions)
         )
         for title, versions in ordered
     ], older
@@ -707,9 +635,7 @@ def _deciding_versions(now: datetime) -> set[int]:
 
 
 def _group_title(version: WeightVersion) -> str:
-    name = (
-        version.instrument.symbol if version.instrument else "Default, any instrument"
-    )
+    name = version.instrument.symbol if version.instrument else "Default, any instrument"
     return f"{name} · {version.timeframe}" if version.timeframe else name
 
 

@@ -34,9 +34,7 @@ def _desk_of(request: HttpRequest) -> Desk | None:
     return desk
 
 
-def _page(
-    request: HttpRequest, template: str, names: Sequence[str], **more: Any
-) -> HttpResponse:
+def _page(request: HttpRequest, template: str, names: Sequence[str], **more: Any) -> HttpResponse:
     desk = _desk_of(request)
     if desk is None:
         return render(request, "desk/empty.html", _frame(request, None))
@@ -103,9 +101,7 @@ def orders(request: HttpRequest) -> HttpResponse:
 @login_required
 def signals(request: HttpRequest) -> HttpResponse:
     """Return the signals, or the holds, that match the address."""
-    return _page(
-        request, "desk/signals.html", ("signal-list",), here="signals", choices=True
-    )
+    return _page(request, "desk/signals.html", ("signal-list",), here="signals", choices=True)
 
 
 @never_cache
@@ -113,9 +109,7 @@ def signals(request: HttpRequest) -> HttpResponse:
 @login_required
 def weights(request: HttpRequest) -> HttpResponse:
     """Return the weight versions."""
-    return _page(
-        request, "desk/weights.html", ("weight-list",), here="weights", choices=True
-    )
+    return _page(request, "desk/weights.html", ("weight-list",), here="weights", choices=True)
 
 
 @never_cache
@@ -131,9 +125,7 @@ def order_why(request: HttpRequest, order_id: int) -> HttpResponse:
     if chain.score:
         found = (abs(part.contribution or 0.0) for part in chain.score.contributions)
         largest = max(found, default=0.0)
-    return _page(
-        request, "desk/why.html", (), here="orders", why=chain, largest=largest or 1.0
-    )
+    return _page(request, "desk/why.html", (), here="orders", why=chain, largest=largest or 1.0)
 
 
 @never_cache
@@ -166,9 +158,7 @@ def bot_state(request: HttpRequest, name: str) -> HttpResponse:
         request,
         Role.TRADER,
         lambda: change_bot_state(
-            bot_name=name,
-            state=request.POST.get("state", ""),
-            actor=request.user.get_username(),
+            bot_name=name, state=request.POST.get("state", ""), actor=request.user.get_username()
         ),
         f"Bot {name} is now {request.POST.get('state', '')}.",
     )
@@ -189,9 +179,7 @@ def kill_switch(request: HttpRequest) -> HttpResponse:
             actor=request.user.get_username(),
             reason=request.POST.get("reason", ""),
         ),
-        f"{account} is halted: nothing new leaves."
-        if is_halt
-        else f"{account} trades again.",
+        f"{account} is halted: nothing new leaves." if is_halt else f"{account} trades again.",
     )
 
 

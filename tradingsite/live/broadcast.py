@@ -33,17 +33,7 @@ PAUSE_SECONDS = 0.25
 SEND_SECONDS = 2.0
 
 # What pages may ask for. "desk" moves with every change of the book.
-TOPICS = (
-    "alerts",
-    "bars",
-    "bots",
-    "desk",
-    "fills",
-    "orders",
-    "positions",
-    "signals",
-    "weights",
-)
+TOPICS = ("alerts", "bars", "bots", "desk", "fills", "orders", "positions", "signals", "weights")
 
 MOVED_BY: dict[type[Event], tuple[str, ...]] = {
     AccountHalted: ("desk", "alerts"),
@@ -81,9 +71,7 @@ class Broadcaster:
                 self._fresh[topic, shard] = version
             self._idle.clear()
             if self._thread is None:
-                self._thread = threading.Thread(
-                    target=self._run, name="live-hints", daemon=True
-                )
+                self._thread = threading.Thread(target=self._run, name="live-hints", daemon=True)
                 self._thread.start()
         self._wake.set()
 
@@ -118,15 +106,11 @@ class Broadcaster:
         message = {"type": "hint", "topic": topic, "account": shard, "version": version}
         try:
             layer = get_channel_layer()
-            await asyncio.wait_for(
-                layer.group_send(group_name(topic), message), SEND_SECONDS
-            )
+            await asyncio.wait_for(layer.group_send(group_name(topic), message), SEND_SECONDS)
         except Exception as error:  # noqa: BLE001  (whatever Redis does, the walk goes on)
             # A lost hint costs a page at most its next look of its own; see static/desk.js.
             self.failed += 1
-            if (
-                self.failed & (self.failed - 1) == 0
-            ):  # 1, 2, 4, 8: loud at first, then rarely
+            if self.failed & (self.failed - 1) == 0:  # 1, 2, 4, 8: loud at first, then rarely
                 log.warning("live hint not sent (%d so far): %s", self.failed, error)
         else:
             self.sent += 1

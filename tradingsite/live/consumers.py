@@ -74,13 +74,9 @@ class LiveConsumer(AsyncWebsocketConsumer):
         for topic in self.topics:
             # With Redis away there is nothing left to leave.
             with contextlib.suppress(Exception):
-                await self.channel_layer.group_discard(
-                    group_name(topic), self.channel_name
-                )
+                await self.channel_layer.group_discard(group_name(topic), self.channel_name)
 
-    async def receive(
-        self, text_data: str | None = None, bytes_data: bytes | None = None
-    ) -> None:
+    async def receive(self, text_data: str | None = None, bytes_data: bytes | None = None) -> None:
         """Hang up: a page has nothing to say here."""
         await self.close(NOT_UNDERSTOOD)
 
@@ -135,9 +131,7 @@ def session_is_live(session_key: str) -> bool:
 def asked_topics(query: bytes) -> tuple[str, ...] | None:
     """Return the known topics of `?topics=desk,orders`, None when any is unknown."""
     try:
-        given = parse_qs(query.decode("ascii"), max_num_fields=4).get(
-            "topics", ["desk"]
-        )
+        given = parse_qs(query.decode("ascii"), max_num_fields=4).get("topics", ["desk"])
     except ValueError:
         return None
     topics = tuple(sorted(set(given[0].split(","))))

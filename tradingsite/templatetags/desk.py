@@ -89,8 +89,6 @@ def _time(value: datetime | None, text: str) -> SafeString:
 
 
 @register.simple_tag
-def score_bar(
-    value: Number | None, buy: Number | None = None, sell: Number | None = None
-) -> str:
+def score_bar(value: Number | None, buy: Number | None = None, sell: Number | None = None) -> str:
     """Return a score as a bar to the left or right of zero, with both thresholds marked."""
     return charts.diverging_bar(_known(value), marks=(_known(sell), _known(buy)))
