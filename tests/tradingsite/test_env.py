@@ -10,7 +10,14 @@ from tradingsite.env import BadSettingError
 
 @pytest.fixture(autouse=True)
 def _clean(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    for name in ("DATABASE_URL", "REDIS_URL", "REDIS_LIVE_URL", "PORT", "HOST", "SECRET_KEY"):
+    for name in (
+        "DATABASE_URL",
+        "REDIS_URL",
+        "REDIS_LIVE_URL",
+        "PORT",
+        "HOST",
+        "SECRET_KEY",
+    ):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("PLUMBLINE_DATA_DIR", str(tmp_path / "data"))
 
@@ -24,7 +31,10 @@ def test_urls_when_unset_name_the_embedded_sockets(tmp_path: Path) -> None:
 
 
 def test_urls_when_asked_twice_are_the_same() -> None:
-    assert (env.database_url(), env.redis_url()) == (env.database_url(), env.redis_url())
+    assert (env.database_url(), env.redis_url()) == (
+        env.database_url(),
+        env.redis_url(),
+    )
 
 
 def test_urls_when_set_are_used(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -68,14 +78,18 @@ def test_database_url_when_malformed_is_one_line_without_the_password(
 @pytest.mark.parametrize(
     "url", ["http://x", "redis://", "redis://h:x", "redis://h/name", "unix://", "6379"]
 )
-def test_redis_url_when_malformed_is_refused(monkeypatch: pytest.MonkeyPatch, url: str) -> None:
+def test_redis_url_when_malformed_is_refused(
+    monkeypatch: pytest.MonkeyPatch, url: str
+) -> None:
     monkeypatch.setenv("REDIS_URL", url)
     with pytest.raises(BadSettingError, match="REDIS_URL"):
         env.redis_url()
 
 
 def test_database_config_when_given_a_socket_splits_the_url() -> None:
-    config = env.database_config("postgresql://u%40x:p%2Fw@/desk?host=/run/sock&sslmode=disable")
+    config = env.database_config(
+        "postgresql://u%40x:p%2Fw@/desk?host=/run/sock&sslmode=disable"
+    )
     assert config == {
         "ENGINE": "django.db.backends.postgresql",
         "NAME": "desk",
@@ -104,7 +118,10 @@ def test_with_database_name_changes_the_database_alone() -> None:
         ("redis://h:6379/1", "redis://h:6379/1"),
         ("unix:///run/r.sock?db=2", "redis+socket:///run/r.sock?virtual_host=2"),
         ("unix:///run/r.sock", "redis+socket:///run/r.sock"),
-        ("unix://:pw@/run/r.sock?db=0", "redis+socket://:pw@/run/r.sock?virtual_host=0"),
+        (
+            "unix://:pw@/run/r.sock?db=0",
+            "redis+socket://:pw@/run/r.sock?virtual_host=0",
+        ),
     ],
 )
 def test_celery_broker_url_speaks_celerys_dialect(url: str, broker: str) -> None:
@@ -112,7 +129,9 @@ def test_celery_broker_url_speaks_celerys_dialect(url: str, broker: str) -> None
 
 
 @pytest.mark.parametrize("port", ["0", "65536", "abc", "-1", "8000.5"])
-def test_port_when_impossible_is_refused(monkeypatch: pytest.MonkeyPatch, port: str) -> None:
+def test_port_when_impossible_is_refused(
+    monkeypatch: pytest.MonkeyPatch, port: str
+) -> None:
     monkeypatch.setenv("PORT", port)
     with pytest.raises(BadSettingError, match="PORT"):
         env.port()
@@ -143,7 +162,9 @@ def test_secret_when_unset_is_generated_once() -> None:
     assert env.secret("SECRET_KEY") == env.secret("SECRET_KEY")
 
 
-def test_env_file_fills_gaps_only(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_env_file_fills_gaps_only(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
     file = tmp_path / ".env"
     file.write_text(
         "# a comment\nexport FROM_FILE='quoted # kept'\nSET_OUTSIDE=file\nPLAIN=x # comment\n\n"

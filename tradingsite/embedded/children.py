@@ -59,7 +59,9 @@ def _die_with_parent(parent: int, death_signal: signal.Signals) -> Callable[[], 
     return ask
 
 
-def stop(process: subprocess.Popen[bytes], steps: Sequence[tuple[signal.Signals, float]]) -> None:
+def stop(
+    process: subprocess.Popen[bytes], steps: Sequence[tuple[signal.Signals, float]]
+) -> None:
     """Send each signal and wait its seconds until the process ends; at last kill its group."""
     for number, patience in steps:
         if process.poll() is not None:
@@ -82,8 +84,8 @@ def working_inside(folder: Path, name: str) -> list[int]:
 
     Zombies have no working directory, so one that PID 1 has not reaped yet does not count.
     """
-    found = []
-    for process in psutil.process_iter(["name", "cwd"]):
-        if process.info["name"] == name and process.info["cwd"] == str(folder):
-            found.append(process.pid)
-    return found
+    return [
+        process.pid
+        for process in psutil.process_iter(["name", "cwd"])
+        if process.info["name"] == name and process.info["cwd"] == str(folder)
+    ]

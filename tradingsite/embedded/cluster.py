@@ -10,7 +10,10 @@ from tradingsite.embedded.postgres import Postgres
 from tradingsite.embedded.redis import Redis
 from tradingsite.embedded.service import Service, wait_until_ready
 
-SERVICES: dict[str, type[Postgres] | type[Redis]] = {"redis": Redis, "postgres": Postgres}
+SERVICES: dict[str, type[Postgres] | type[Redis]] = {
+    "redis": Redis,
+    "postgres": Postgres,
+}
 
 
 @dataclass(frozen=True)
@@ -51,7 +54,10 @@ def build(data_dir: Path, name: str, *, durable: bool = True) -> Service:
 
 
 def start_cluster(
-    data_dir: Path, names: Sequence[str] = ("postgres", "redis"), *, durable: bool = True
+    data_dir: Path,
+    names: Sequence[str] = ("postgres", "redis"),
+    *,
+    durable: bool = True,
 ) -> Cluster:
     """Return running services in `data_dir`; call from the main thread.
 
@@ -60,7 +66,11 @@ def start_cluster(
     claim(data_dir.resolve())
     cluster = Cluster(
         locate(data_dir.resolve()),
-        {name: build(data_dir, name, durable=durable) for name in SERVICES if name in names},
+        {
+            name: build(data_dir, name, durable=durable)
+            for name in SERVICES
+            if name in names
+        },
     )
     try:
         for service in cluster.services.values():

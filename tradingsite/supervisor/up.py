@@ -16,7 +16,12 @@ from tradingsite.processes import PARTS, Process, desk_processes
 from tradingsite.supervisor import leftovers
 from tradingsite.supervisor.console import Console, standard_console
 from tradingsite.supervisor.preflight import check_database, check_port, check_redis
-from tradingsite.supervisor.supervise import StoppedError, Supervisor, answers, parse_report
+from tradingsite.supervisor.supervise import (
+    StoppedError,
+    Supervisor,
+    answers,
+    parse_report,
+)
 
 UP_LOCK = "up.lock"
 UP_LOG = "up.log"
@@ -82,7 +87,13 @@ class Desk:
     """One run of `up`."""
 
     def __init__(
-        self, where: Locations, console: Console, *, only: str | None, host: str, port: int
+        self,
+        where: Locations,
+        console: Console,
+        *,
+        only: str | None,
+        host: str,
+        port: int,
     ) -> None:
         self.where = where
         self.console = console
@@ -168,7 +179,9 @@ class Desk:
             code, output = self.supervisor.run_to_end(command, "desk")
             self._leave_if_stopped()
             if code != 0:
-                raise PrepareError("the desk could not be prepared; the lines above say why")
+                raise PrepareError(
+                    "the desk could not be prepared; the lines above say why"
+                )
         self.first_user = parse_report(output)
         if self.first_user:
             self._show_password()
@@ -194,7 +207,9 @@ class Desk:
             self._show_box(f"ready after {waited:.1f} s")
             return True
         if waited > READY_PATIENCE_SECONDS:
-            self._show_box(f"started, but {self._address()}/healthz does not report ready yet")
+            self._show_box(
+                f"started, but {self._address()}/healthz does not report ready yet"
+            )
             return True
         return False
 
@@ -210,7 +225,9 @@ class Desk:
                 "  (shown this once)"
             )
         else:
-            lines.append("sign in    as before; manage.py changepassword admin sets a new password")
+            lines.append(
+                "sign in    as before; manage.py changepassword admin sets a new password"
+            )
         lines += [
             "mode       PAPER: no order leaves this machine",
             f"data       {self.where.data}",

@@ -17,14 +17,18 @@ def mode_of(path: Path) -> int:
     return stat.S_IMODE(path.stat().st_mode)
 
 
-def test_locate_when_path_is_short_keeps_sockets_below_the_data_folder(folder: Path) -> None:
+def test_locate_when_path_is_short_keeps_sockets_below_the_data_folder(
+    folder: Path,
+) -> None:
     where = locate(folder / "data")
     assert where.redis_socket == folder / "data" / "run" / "redis" / "redis.sock"
     assert where.postgres_sockets == folder / "data" / "run" / "postgres"
     assert where.moved_to is None
 
 
-def test_locate_when_path_is_long_moves_sockets_to_a_short_private_folder(folder: Path) -> None:
+def test_locate_when_path_is_long_moves_sockets_to_a_short_private_folder(
+    folder: Path,
+) -> None:
     data = folder / ("long" * 40) / "data"
     where = locate(data)
     assert len(os.fsencode(where.redis_socket)) <= locations.LONGEST_SOCKET_PATH

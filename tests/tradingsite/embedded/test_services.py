@@ -97,7 +97,10 @@ def keeper_pid(data: Path) -> int:
 def test_services_when_the_only_user_leaves_stop(folder: Path) -> None:
     data = folder / "data"
     with embedded_services(data, BOTH):
-        assert read_states(data / "run").services == {"postgres": "ready", "redis": "ready"}
+        assert read_states(data / "run").services == {
+            "postgres": "ready",
+            "redis": "ready",
+        }
     assert server_pids(data) == []
     assert not read_states(data / "run").running
 
@@ -107,7 +110,10 @@ def test_only_wanted_services_start(folder: Path) -> None:
     with embedded_services(data, ["redis"]):
         assert read_states(data / "run").services == {"redis": "ready"}
         with embedded_services(data, ["postgres"]):
-            assert read_states(data / "run").services == {"redis": "ready", "postgres": "ready"}
+            assert read_states(data / "run").services == {
+                "redis": "ready",
+                "postgres": "ready",
+            }
     with embedded_services(data, ["redis"]):
         assert read_states(data / "run").services == {"redis": "ready"}
 
@@ -136,7 +142,9 @@ def test_services_when_the_first_user_is_killed_stay_for_the_second(
     assert server_pids(data) == []
 
 
-def test_services_when_every_user_is_killed_stop(folder: Path, users: list[User]) -> None:
+def test_services_when_every_user_is_killed_stop(
+    folder: Path, users: list[User]
+) -> None:
     data = folder / "data"
     users.append(User(data))
     assert users[0].line() == "joined"
@@ -180,7 +188,10 @@ def test_join_when_everything_was_killed_recovers(folder: Path) -> None:
         os.kill(pid, signal.SIGKILL)
     membership.users.release()
     with embedded_services(data, BOTH):
-        assert read_states(data / "run").services == {"postgres": "ready", "redis": "ready"}
+        assert read_states(data / "run").services == {
+            "postgres": "ready",
+            "redis": "ready",
+        }
 
 
 def test_join_when_a_service_cannot_start_gives_its_reason(folder: Path) -> None:

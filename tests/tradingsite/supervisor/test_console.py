@@ -11,11 +11,16 @@ def test_rendered_when_json_reads_time_level_event_and_the_rest() -> None:
         '{"event": "order filled", "level": "INFO", "timestamp": "2024-05-01T12:34:56.789Z", '
         '"logger": "x", "order": 7, "why": "two words", "empty": null}'
     )
-    assert rendered(raw) == ("info", '12:34:56 info    order filled order=7 why="two words"')
+    assert rendered(raw) == (
+        "info",
+        '12:34:56 info    order filled order=7 why="two words"',
+    )
 
 
 def test_rendered_when_there_is_a_traceback_puts_it_below() -> None:
-    raw = '{"event": "it\\nfailed", "level": "error", "exception": "Traceback\\n  line"}'
+    raw = (
+        '{"event": "it\\nfailed", "level": "error", "exception": "Traceback\\n  line"}'
+    )
     assert rendered(raw) == ("error", "error   it failed\nTraceback\n  line")
 
 

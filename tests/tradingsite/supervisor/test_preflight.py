@@ -40,14 +40,18 @@ def test_check_database_when_it_answers_passes(cluster: Cluster) -> None:
 
 
 def test_check_database_when_the_database_is_missing_names_it(cluster: Cluster) -> None:
-    with pytest.raises(UnreachableError, match='database "nowhere" does not exist') as refused:
+    with pytest.raises(
+        UnreachableError, match='database "nowhere" does not exist'
+    ) as refused:
         check_database(with_database_name(cluster.database_url, "nowhere"))
     assert "\n" not in str(refused.value)
 
 
 def test_check_database_when_the_password_is_wrong_says_so(cluster: Cluster) -> None:
     host = cluster.locations.postgres_sockets
-    with pytest.raises(UnreachableError, match="password authentication failed") as refused:
+    with pytest.raises(
+        UnreachableError, match="password authentication failed"
+    ) as refused:
         check_database(f"postgresql://plumbline:geheim@/plumbline?host={host}")
     assert "geheim" not in str(refused.value)
 
@@ -63,7 +67,9 @@ def test_check_redis_when_it_answers_passes(cluster: Cluster) -> None:
 
 def test_check_redis_when_nobody_listens_says_where() -> None:
     port = free_port()
-    with pytest.raises(UnreachableError, match=f"REDIS_URL: no Redis answers at 127.0.0.1:{port}"):
+    with pytest.raises(
+        UnreachableError, match=f"REDIS_URL: no Redis answers at 127.0.0.1:{port}"
+    ):
         check_redis("REDIS_URL", f"redis://127.0.0.1:{port}/0")
 
 

@@ -63,7 +63,9 @@ HANGS = (
 class Driven:
     """A supervisor in a process of its own."""
 
-    def __init__(self, run: Path, children: list[tuple[str, str, str]], stale: float) -> None:
+    def __init__(
+        self, run: Path, children: list[tuple[str, str, str]], stale: float
+    ) -> None:
         self.log = run / "up.log"
         self.process = subprocess.Popen(
             [sys.executable, "-c", DRIVER, str(run), json.dumps(children), str(stale)],
@@ -108,7 +110,9 @@ def drive(tmp_path: Path) -> Iterator[Callable[..., Driven]]:
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
-def test_stop_request_ends_every_child(drive: Callable[..., Driven], number: int) -> None:
+def test_stop_request_ends_every_child(
+    drive: Callable[..., Driven], number: int
+) -> None:
     desk = drive(("web", "web", QUIET), ("trading", "worker", QUIET))
     assert desk.saw("web      | up", "trading  | up")
     children = desk.children()
@@ -130,7 +134,11 @@ def test_workers_stop_after_what_feeds_them(drive: Callable[..., Driven]) -> Non
     assert desk.saw("| up", times=2)
     desk.process.send_signal(signal.SIGINT)
     desk.process.wait(15)
-    last = [line.split(" | ")[0].strip() for line in desk.text().splitlines() if "bye" in line]
+    last = [
+        line.split(" | ")[0].strip()
+        for line in desk.text().splitlines()
+        if "bye" in line
+    ]
     assert last == ["feed", "trading"]
 
 
@@ -181,14 +189,18 @@ def test_a_child_that_hangs_is_started_again(drive: Callable[..., Driven]) -> No
     assert wait_for(lambda: desk.text().count("| up") >= 2)
 
 
-def test_a_child_that_never_gave_signs_of_life_is_left_alone(drive: Callable[..., Driven]) -> None:
+def test_a_child_that_never_gave_signs_of_life_is_left_alone(
+    drive: Callable[..., Driven],
+) -> None:
     desk = drive(("web", "web", QUIET), stale=0.2)
     assert desk.saw("| up")
     time.sleep(1.0)
     assert "no sign of life" not in desk.text()
 
 
-def test_children_end_when_the_supervisor_is_killed(drive: Callable[..., Driven]) -> None:
+def test_children_end_when_the_supervisor_is_killed(
+    drive: Callable[..., Driven],
+) -> None:
     desk = drive(("web", "web", QUIET))
     assert desk.saw("| up")
     children = desk.children()
@@ -196,7 +208,9 @@ def test_children_end_when_the_supervisor_is_killed(drive: Callable[..., Driven]
     assert wait_for(lambda: not any(child.is_running() for child in children))
 
 
-def test_what_a_killed_supervisor_left_is_swept_by_the_next(drive: Callable[..., Driven]) -> None:
+def test_what_a_killed_supervisor_left_is_swept_by_the_next(
+    drive: Callable[..., Driven],
+) -> None:
     first = drive(("web", "web", STUBBORN))
     assert first.saw("| up")
     survivor = first.children()[0]

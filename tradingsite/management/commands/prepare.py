@@ -27,12 +27,16 @@ PREPARE_LOCK = 7_240_517
 class Command(BaseCommand):
     """`manage.py prepare`: what `up` runs before the processes, and compose runs once."""
 
-    help = "Migrate if needed, make the first user, set up the demo desk; safe to repeat."
+    help = (
+        "Migrate if needed, make the first user, set up the demo desk; safe to repeat."
+    )
     requires_system_checks: list[str] = []  # noqa: RUF012 - Django's own way
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         """Declare the options."""
-        parser.add_argument("--json", action="store_true", help="report the first user as JSON")
+        parser.add_argument(
+            "--json", action="store_true", help="report the first user as JSON"
+        )
 
     def handle(self, *args: Any, **options: Any) -> None:
         """Prepare under a lock, so that two starters do it one after the other."""
@@ -55,7 +59,9 @@ class Command(BaseCommand):
             report = {"user": FIRST_USER, "password": password}
             self.stdout.write(json.dumps(report))
         else:
-            self.stdout.write(f"first user: {FIRST_USER}, password: {password} (shown once)")
+            self.stdout.write(
+                f"first user: {FIRST_USER}, password: {password} (shown once)"
+            )
         self.stdout.flush()
 
 
@@ -71,7 +77,10 @@ def unapplied_migrations() -> set[tuple[str, str]]:
             continue
         try:
             folder = import_module(module_name).__path__
-        except (ModuleNotFoundError, AttributeError):  # none, or a plain module of that name
+        except (
+            ModuleNotFoundError,
+            AttributeError,
+        ):  # none, or a plain module of that name
             continue
         names = (found.name for found in pkgutil.iter_modules(folder))
         on_disk |= {(config.label, name) for name in names if name[0] not in "_~"}
