@@ -1,6 +1,8 @@
 """The admin's one mechanism: facts to look at, with links along the walk."""
 
 from collections.abc import Callable, Iterable
+from datetime import UTC
+from decimal import Decimal
 from typing import Any
 
 from django.contrib import admin
@@ -45,17 +47,20 @@ class LinkedAdmin(admin.ModelAdmin):
 
     def __init__(self, model: type[models.Model], site: admin.AdminSite) -> None:
         super().__init__(model, site)
-        related = [field for field in model._meta.fields if field.is_relation]
-        for field in related:
-            setattr(self, f"{field.name}_link", _link(field))
-        self.list_select_related = tuple(field.name for field in related)
+        fields = model._meta.fields
+        for field in fields:
+            if shown_as(field) != field.name:
+                setattr(self, shown_as(field), _link(field) if field.is_relation else _plain(field))
+        self.list_select_related = tuple(field.name for field in fields if field.is_relation)
+        names = {field.name: shown_as(field) for field in fields}
         if self.list_display == ("__str__",):
             self.list_display = self._columns()
+        self.list_display = tuple(names.get(name, name) for name in self.list_display)
         self.list_display_links = (self.list_display[0],)
 
     def _columns(self) -> tuple[str, ...]:
         fields = [one for one in self.model._meta.fields if not isinstance(one, TOO_LONG)]
-        shown = [f"{one.name}_link" if one.is_relation else one.name for one in fields]
+        shown = [shown_as(one) for one in fields]
         if shown and shown[0].endswith("_link"):  # a key that is itself a link leads elsewhere
             shown.insert(0, "__str__")
         return tuple(shown[:COLUMNS_SHOWN])
@@ -87,7 +92,7 @@ class ReadOnlyAdmin(LinkedAdmin):
     def get_fields(self, request: HttpRequest, obj: Any = None) -> list[str]:
         """Return every column, links in the place of what they point at."""
         names = [
-            f"{field.name}_link" if field.is_relation else field.name
+            shown_as(field)
             for field in self.model._meta.fields
             if not isinstance(field, models.BinaryField)
         ]
@@ -96,6 +101,29 @@ class ReadOnlyAdmin(LinkedAdmin):
     def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> list[str]:
         """Return every column."""
         return self.get_fields(request, obj)
+
+
+def shown_as(field: "models.Field[Any, Any]") -> str:
+    """Return the name of the admin column that shows this column of the table."""
+    if field.is_relation:
+        return f"{field.name}_link"
+    is_plain = isinstance(field, models.DecimalField | models.DateTimeField)
+    return f"{field.name}_plain" if is_plain else field.name
+
+
+def _plain(field: "models.Field[Any, Any]") -> Callable[[Any], str]:
+    """Return an admin column: 12.5 for 12.5000000000, instants in UTC to the second."""
+
+    @admin.display(description=field.verbose_name, ordering=field.name)
+    def column(row: Any) -> str:
+        value = getattr(row, field.name)
+        if value is None:
+            return "–"
+        if isinstance(value, Decimal):
+            return f"{value.normalize():f}"
+        return f"{value.astimezone(UTC):%Y-%m-%d %H:%M:%S}"
+
+    return column
 
 
 def _link(field: "models.Field[Any, Any]") -> Callable[[Any], str]:

@@ -6,6 +6,7 @@ from typing import Any
 from django.contrib import admin, messages
 from django.db.models import QuerySet
 from django.http import HttpRequest
+from django_celery_beat.models import PeriodicTask
 
 from domain.errors import PlumblineError
 from marketdata.admin_base import register_facts
@@ -24,6 +25,9 @@ REASON = "from the admin"
 admin.site.site_header = "Plumbline"
 admin.site.site_title = "Plumbline"
 admin.site.index_title = "Tables of the desk"
+
+# Its own form only adds a translation of crontabs, by an inline script that our policy refuses.
+admin.site.get_model_admin(PeriodicTask).change_form_template = "admin/change_form.html"
 
 register_facts(
     (

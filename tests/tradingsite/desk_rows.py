@@ -5,6 +5,7 @@ from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 
 from django.contrib.auth.models import Group, User
+from django.db import transaction
 
 from execution.models import (
     Book,
@@ -65,6 +66,7 @@ def people() -> dict[str, User]:
     return found
 
 
+@transaction.atomic
 def make_desk(symbol: str = "ACME", *, orders: int = 1) -> DeskRows:
     """Return a small desk with `orders` filled orders of one instrument."""
     instrument = Instrument.objects.create(
@@ -161,12 +163,8 @@ def _accounts(account: Account, bot: Bot, instrument: Instrument) -> None:
     cash = Decimal(100_000)
     Control.objects.create(account=account, profile=Profile.objects.get(name="default"))
     Halt.objects.create(account=account, actor="x", reason="drill", to_at=T)
-    Book.objects.create(
-        account=account, cash=cash, peak_equity=cash, settled_to=T, decided_to=T
-    )
-    txn = LedgerTxn.objects.create(
-        ref=f"deposit:{account.pk}:1", account=account, booked_for=T
-    )
+    Book.objects.create(account=account, cash=cash, peak_equity=cash, settled_to=T, decided_to=T)
+    txn = LedgerTxn.objects.create(ref=f"deposit:{account.pk}:1", account=account, booked_for=T)
     for book, amount in (("cash", cash), ("capital", -cash)):
         LedgerEntry.objects.create(txn=txn, account=account, book=book, asset="USD", amount=amount)
     EquityPoint.objects.create(

@@ -25,14 +25,3 @@ class KillSwitchSerializer(serializers.Serializer[Any]):
 
     action = serializers.ChoiceField(choices=("engage", "release"))
     reason = serializers.CharField(max_length=200)
-
-
-class ProblemSerializer(serializers.Serializer[Any]):
-    """An error, RFC 9457."""
-
-    type = serializers.CharField()
-    title = serializers.CharField()
-    status = serializers.IntegerField()
-    code = serializers.CharField()
-    detail = serializers.CharField()
-    errors = serializers.JSONField(required=False)

@@ -130,6 +130,7 @@ class SchemaView(SpectacularAPIView):
     authentication_classes = (JWTAuthentication, SessionAuthentication)
     required_role = "viewer"
 
+    @extend_schema(exclude=True)
     def get(self, request: Request, *args: Any, **kwargs: Any) -> Response:
         """Return the description as YAML, or JSON when asked for."""
         return super().get(request, *args, **kwargs)

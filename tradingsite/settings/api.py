@@ -13,7 +13,7 @@ REST_FRAMEWORK = {
     "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],
     "DEFAULT_FILTER_BACKENDS": ["django_filters.rest_framework.DjangoFilterBackend"],
     "DEFAULT_PAGINATION_CLASS": "tradingsite.access.paging.DeskPagination",
-    "DEFAULT_SCHEMA_CLASS": "drf_spectacular.openapi.AutoSchema",
+    "DEFAULT_SCHEMA_CLASS": "tradingsite.api.schema.DeskSchema",
     "DEFAULT_THROTTLE_CLASSES": [
         "tradingsite.access.throttling.UserThrottle",
         "tradingsite.access.throttling.AnonymousThrottle",
@@ -35,6 +35,7 @@ SPECTACULAR_SETTINGS = {
     "DESCRIPTION": "The desk's read API, bot control and kill switch.",
     "VERSION": "1",
     "SERVE_INCLUDE_SCHEMA": False,
+    "ENUM_NAME_OVERRIDES": {"TimeframeEnum": "marketdata.models.bars.TIMEFRAMES"},
     "SWAGGER_UI_DIST": "SIDECAR",
     "SWAGGER_UI_FAVICON_HREF": "SIDECAR",
     "REDOC_DIST": "SIDECAR",

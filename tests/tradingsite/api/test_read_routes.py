@@ -183,7 +183,9 @@ def test_queries_when_rows_grow_stay_the_same(
 def count_queries(client: APIClient, route: str) -> int:
     """Return how many queries the list costs."""
     query = {"instrument": "ONE", "timeframe": "1d"} if route == "bars" else {}
-    with CaptureQueriesContext(connection, ) as queries:
+    with CaptureQueriesContext(
+        connection,
+    ) as queries:
         assert client.get(f"/api/v1/{route}/", query).status_code == 200
     return len(queries)
 
