@@ -30,7 +30,7 @@ class EstimatingPaginator(Paginator):
             with connection.cursor() as cursor:
                 cursor.execute(
                     "SELECT reltuples::bigint FROM pg_class WHERE oid = %s::regclass",
-                    [query.model._meta.db_table],  # noqa: SLF001
+                    [query.model._meta.db_table],
                 )
                 estimate = int(cursor.fetchone()[0])
             if estimate > ENOUGH_TO_ESTIMATE:
@@ -118,7 +118,7 @@ def _plain(field: "models.Field[Any, Any]") -> Callable[[Any], str]:
     def column(row: Any) -> str:
         value = getattr(row, field.name)
         if value is None:
-            return "–"
+            return "-"
         if isinstance(value, Decimal):
             return f"{value.normalize():f}"
         return f"{value.astimezone(UTC):%Y-%m-%d %H:%M:%S}"
@@ -135,7 +135,7 @@ def _link(field: "models.Field[Any, Any]") -> Callable[[Any], str]:
     def column(row: Any) -> str:
         target = getattr(row, field.name)
         if target is None:
-            return "–"
+            return "-"
         return format_html('<a href="{}">{}</a>', reverse(address, args=[target.pk]), target)
 
     return column

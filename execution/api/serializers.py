@@ -1,6 +1,5 @@
 """Rows of the execution floor, for reading."""
 
-from marketdata.api.read_only import facts_of
 from execution.models import (
     AllowedEdge,
     Book,
@@ -16,6 +15,7 @@ from execution.models import (
     PaperOrder,
     Position,
 )
+from marketdata.api.read_only import facts_of
 
 AllowedEdgeSerializer = facts_of(AllowedEdge)
 BookSerializer = facts_of(Book)

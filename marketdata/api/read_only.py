@@ -39,7 +39,7 @@ class NaturalName(serializers.RelatedField[Any, Any, str]):
 class FactSerializer(serializers.ModelSerializer[Any]):
     """Every column of a model, for reading."""
 
-    serializer_field_mapping = {  # noqa: RUF012 - DRF's own way
+    serializer_field_mapping = {
         **serializers.ModelSerializer.serializer_field_mapping,
         models.DecimalField: PlainDecimal,
     }
@@ -80,7 +80,7 @@ def refuse_unknown_parameters(view: viewsets.GenericViewSet[Any]) -> None:
     unknown = sorted(set(view.request.query_params) - known)
     if unknown:
         names = ", ".join(sorted(known))
-        errors = dict.fromkeys(unknown, [f"unknown parameter; known: {names}"])
+        errors = {key: [f"unknown parameter; known: {names}"] for key in unknown}
         raise serializers.ValidationError(errors)
 
 
@@ -90,7 +90,7 @@ def facts_of(
     """Return the serializer of a model: all its columns, or `fields`."""
     meta = type("Meta", (), {"model": model, "fields": fields or "__all__", "read_only": True})
     name = f"{model.__name__}Serializer"
-    doc = f"One row of {model._meta.verbose_name_plural}."  # noqa: SLF001 - documented API
+    doc = f"One row of {model._meta.verbose_name_plural}."
     return type(name, (FactSerializer,), {"Meta": meta, "__doc__": doc})
 
 
@@ -118,24 +118,24 @@ def view_of(
         "lookup_value_regex": r"\d+" if lookup == "pk" else r"[^/]+",
     }
     view = type(f"{model.__name__}View", (base,), body)
-    tags = [model._meta.app_label]  # noqa: SLF001
+    tags = [model._meta.app_label]
     return extend_schema(tags=tags)(view)
 
 
 def _queryset(model: type[models.Model]) -> QuerySet[Any]:
-    meta = model._meta  # noqa: SLF001
+    meta = model._meta
     joined = [name for name in (*NATURAL, INSTRUMENT) if _has_relation(model, name)]
     many = [field.name for field in meta.many_to_many]
-    return model._default_manager.select_related(*joined).prefetch_related(*many)  # noqa: SLF001
+    return model._default_manager.select_related(*joined).prefetch_related(*many)
 
 
 def _has_relation(model: type[models.Model], name: str) -> bool:
-    return any(field.name == name for field in model._meta.fields if field.is_relation)  # noqa: SLF001
+    return any(field.name == name for field in model._meta.fields if field.is_relation)
 
 
 def _filters(model: type[models.Model], words: Sequence[str]) -> type[FactFilters]:
     found: dict[str, django_filters.Filter] = {}
-    for field in model._meta.fields:  # noqa: SLF001
+    for field in model._meta.fields:
         found.update(_filters_of(field, is_word=field.name in words))
     meta = type("Meta", (), {"model": model, "fields": []})
     return type(f"{model.__name__}Filters", (FactFilters,), {"Meta": meta, **found})

@@ -18,7 +18,7 @@ FEED_SILENT_SECONDS = 30.0
 WALK_STILL_SECONDS = 30.0
 
 FEEDS = """
-    SELECT name, is_finished, sealed_to,
+    SELECT name, is_finished,
            greatest(%s, 3 * pace_seconds) AS allowed,
            extract(epoch FROM clock_timestamp() - heartbeat_at)::float8 AS age
     FROM marketdata_stream ORDER BY name
@@ -101,10 +101,9 @@ def _probe_record() -> tuple[Component, ...]:
 
 def _feed(
     name: str,
-    is_finished: bool,
-    sealed_to: object,
+    is_finished: bool,  # noqa: FBT001 - a row's columns, in order
     allowed: float,
-    age: float | None,  # noqa: FBT001
+    age: float | None,
 ) -> Component:
     label = f"feed {name}"
     if is_finished:

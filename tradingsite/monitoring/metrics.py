@@ -20,64 +20,80 @@ RECORD: tuple[tuple[str, str, tuple[str, ...], str], ...] = (
         "plumbline_orders",
         "Orders by state.",
         ("account", "state"),
-        "SELECT a.name, o.state, count(*) FROM execution_order o"
-        " JOIN marketdata_account a ON a.id = o.account_id GROUP BY 1, 2",
+        (
+            "SELECT a.name, o.state, count(*) FROM execution_order o"
+            " JOIN marketdata_account a ON a.id = o.account_id GROUP BY 1, 2"
+        ),
     ),
     (
         "plumbline_fills_total",
         "Fills booked.",
         ("account",),
-        "SELECT a.name, count(f.id) FROM marketdata_account a"
-        " LEFT JOIN execution_fill f ON f.account_id = a.id GROUP BY 1",
+        (
+            "SELECT a.name, count(f.id) FROM marketdata_account a"
+            " LEFT JOIN execution_fill f ON f.account_id = a.id GROUP BY 1"
+        ),
     ),
     (
         "plumbline_equity",
         "Marked equity at the last decided instant.",
         ("account", "currency"),
-        "SELECT a.name, a.currency, e.equity FROM marketdata_account a CROSS JOIN LATERAL"
-        " (SELECT equity FROM execution_equitypoint WHERE account_id = a.id"
-        "  ORDER BY closed_at DESC LIMIT 1) e",
+        (
+            "SELECT a.name, a.currency, e.equity FROM marketdata_account a CROSS JOIN LATERAL"
+            " (SELECT equity FROM execution_equitypoint WHERE account_id = a.id"
+            "  ORDER BY closed_at DESC LIMIT 1) e"
+        ),
     ),
     (
         "plumbline_drawdown_ratio",
         "Fall of equity from its peak, as a positive fraction.",
         ("account",),
-        "SELECT a.name, CASE WHEN b.peak_equity > 0"
-        " THEN greatest(0, 1 - e.equity / b.peak_equity) ELSE 0 END"
-        " FROM marketdata_account a JOIN execution_book b ON b.account_id = a.id"
-        " CROSS JOIN LATERAL (SELECT equity FROM execution_equitypoint WHERE account_id = a.id"
-        "  ORDER BY closed_at DESC LIMIT 1) e",
+        (
+            "SELECT a.name, CASE WHEN b.peak_equity > 0"
+            " THEN greatest(0, 1 - e.equity / b.peak_equity) ELSE 0 END"
+            " FROM marketdata_account a JOIN execution_book b ON b.account_id = a.id"
+            " CROSS JOIN LATERAL (SELECT equity FROM execution_equitypoint WHERE account_id = a.id"
+            "  ORDER BY closed_at DESC LIMIT 1) e"
+        ),
     ),
     (
         "plumbline_halted",
         "1 while the kill switch is engaged.",
         ("account",),
-        "SELECT a.name, (c.state = 'halted')::int FROM risk_control c"
-        " JOIN marketdata_account a ON a.id = c.account_id",
+        (
+            "SELECT a.name, (c.state = 'halted')::int FROM risk_control c"
+            " JOIN marketdata_account a ON a.id = c.account_id"
+        ),
     ),
     (
         "plumbline_feed_silence_seconds",
         "Seconds since the feed last gave a sign of life.",
         ("stream",),
-        "SELECT name, extract(epoch FROM clock_timestamp() - heartbeat_at)"
-        " FROM marketdata_stream WHERE heartbeat_at IS NOT NULL",
+        (
+            "SELECT name, extract(epoch FROM clock_timestamp() - heartbeat_at)"
+            " FROM marketdata_stream WHERE heartbeat_at IS NOT NULL"
+        ),
     ),
     (
         "plumbline_seal_lag_seconds",
         "How late the bars of the last sealed instant were.",
         ("stream",),
-        "SELECT t.name, s.lag_ms / 1000.0 FROM marketdata_stream t CROSS JOIN LATERAL"
-        " (SELECT lag_ms FROM marketdata_seal WHERE stream_id = t.id"
-        "  ORDER BY closed_at DESC LIMIT 1) s",
+        (
+            "SELECT t.name, s.lag_ms / 1000.0 FROM marketdata_stream t CROSS JOIN LATERAL"
+            " (SELECT lag_ms FROM marketdata_seal WHERE stream_id = t.id"
+            "  ORDER BY closed_at DESC LIMIT 1) s"
+        ),
     ),
     (
         "plumbline_undecided_instants",
         "Sealed instants the account has not decided, counted up to 1000.",
         ("account",),
-        "SELECT a.name, s.behind FROM execution_book b"
-        " JOIN marketdata_account a ON a.id = b.account_id CROSS JOIN LATERAL"
-        " (SELECT count(*) AS behind FROM (SELECT 1 FROM marketdata_seal"
-        "  WHERE stream_id = a.stream_id AND closed_at > b.decided_to LIMIT 1000) x) s",
+        (
+            "SELECT a.name, s.behind FROM execution_book b"
+            " JOIN marketdata_account a ON a.id = b.account_id CROSS JOIN LATERAL"
+            " (SELECT count(*) AS behind FROM (SELECT 1 FROM marketdata_seal"
+            "  WHERE stream_id = a.stream_id AND closed_at > b.decided_to LIMIT 1000) x) s"
+        ),
     ),
     (
         "plumbline_outbox_due",
