@@ -38,9 +38,7 @@ def load_env_file(path: Path = CHECKOUT / ".env") -> None:
     """Put the KEY=value lines of `path` into the environment where it says nothing yet."""
     if not path.is_file():
         return
-    for number, raw in enumerate(
-        path.read_text(encoding="utf-8").splitlines(), start=1
-    ):
+    for number, raw in enumerate(path.read_text(encoding="utf-8").splitlines(), start=1):
         line = raw.strip().removeprefix("export ")
         if not line or line.startswith("#"):
             continue
@@ -67,9 +65,7 @@ def integer(name: str, default: int, *, at_least: int = 0) -> int:
     if not raw:
         return default
     if not raw.lstrip("-").isdecimal() or int(raw) < at_least:
-        raise BadSettingError(
-            f"{name} must be a whole number from {at_least} up, not '{raw}'"
-        )
+        raise BadSettingError(f"{name} must be a whole number from {at_least} up, not '{raw}'")
     return int(raw)
 
 
@@ -91,9 +87,7 @@ def listing(name: str, default: tuple[str, ...] = ()) -> list[str]:
 
 def data_dir() -> Path:
     """Return the folder of everything this checkout keeps: PLUMBLINE_DATA_DIR or .data."""
-    return (
-        Path(text("PLUMBLINE_DATA_DIR", str(CHECKOUT / ".data"))).expanduser().resolve()
-    )
+    return Path(text("PLUMBLINE_DATA_DIR", str(CHECKOUT / ".data"))).expanduser().resolve()
 
 
 def port() -> int:
@@ -170,9 +164,7 @@ def database_config(url: str, name: str | None = None) -> dict[str, Any]:
     socket_dir = options.pop("host", "")
     database = name or unquote(parts.path.removeprefix("/"))
     if not database or "/" in database:
-        raise BadSettingError(
-            "DATABASE_URL names no database: postgresql://user@host/name"
-        )
+        raise BadSettingError("DATABASE_URL names no database: postgresql://user@host/name")
     return {
         "ENGINE": "django.db.backends.postgresql",
         "NAME": database,
@@ -198,9 +190,7 @@ def _checked_redis(setting: str, url: str) -> str:
         raise BadSettingError(f"{setting} names no host: redis://host:6379/0")
     database = parts.path.strip("/")
     if parts.scheme != "unix" and database and not database.isdecimal():
-        raise BadSettingError(
-            f"{setting} must end in a database number: redis://host:6379/0"
-        )
+        raise BadSettingError(f"{setting} must end in a database number: redis://host:6379/0")
     return url
 
 
@@ -213,9 +203,7 @@ def _split(setting: str, url: str, schemes: tuple[str, ...]) -> SplitResult:
         raise BadSettingError(f"{setting} is not a URL with a numeric port") from None
     if parts.scheme not in schemes:
         shown = f"'{parts.scheme}'" if "://" in url else "no scheme"
-        raise BadSettingError(
-            f"{setting} must begin with {schemes[0]}://, it has {shown}"
-        )
+        raise BadSettingError(f"{setting} must begin with {schemes[0]}://, it has {shown}")
     return parts
 
 

@@ -78,18 +78,14 @@ def test_database_url_when_malformed_is_one_line_without_the_password(
 @pytest.mark.parametrize(
     "url", ["http://x", "redis://", "redis://h:x", "redis://h/name", "unix://", "6379"]
 )
-def test_redis_url_when_malformed_is_refused(
-    monkeypatch: pytest.MonkeyPatch, url: str
-) -> None:
+def test_redis_url_when_malformed_is_refused(monkeypatch: pytest.MonkeyPatch, url: str) -> None:
     monkeypatch.setenv("REDIS_URL", url)
     with pytest.raises(BadSettingError, match="REDIS_URL"):
         env.redis_url()
 
 
 def test_database_config_when_given_a_socket_splits_the_url() -> None:
-    config = env.database_config(
-        "postgresql://u%40x:p%2Fw@/desk?host=/run/sock&sslmode=disable"
-    )
+    config = env.database_config("postgresql://u%40x:p%2Fw@/desk?host=/run/sock&sslmode=disable")
     assert config == {
         "ENGINE": "django.db.backends.postgresql",
         "NAME": "desk",
@@ -129,9 +125,7 @@ def test_celery_broker_url_speaks_celerys_dialect(url: str, broker: str) -> None
 
 
 @pytest.mark.parametrize("port", ["0", "65536", "abc", "-1", "8000.5"])
-def test_port_when_impossible_is_refused(
-    monkeypatch: pytest.MonkeyPatch, port: str
-) -> None:
+def test_port_when_impossible_is_refused(monkeypatch: pytest.MonkeyPatch, port: str) -> None:
     monkeypatch.setenv("PORT", port)
     with pytest.raises(BadSettingError, match="PORT"):
         env.port()
@@ -162,9 +156,7 @@ def test_secret_when_unset_is_generated_once() -> None:
     assert env.secret("SECRET_KEY") == env.secret("SECRET_KEY")
 
 
-def test_env_file_fills_gaps_only(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
+def test_env_file_fills_gaps_only(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     file = tmp_path / ".env"
     file.write_text(
         "# a comment\nexport FROM_FILE='quoted # kept'\nSET_OUTSIDE=file\nPLAIN=x # comment\n\n"

@@ -14,9 +14,7 @@ EVERY = desk_processes(host="0.0.0.0", port=8000)
 @pytest.fixture(scope="module")
 def containers() -> dict[str, Any]:
     """Return compose's services that run our image, without the one that only prepares."""
-    compose = yaml.safe_load(
-        (CHECKOUT / "docker-compose.yml").read_text(encoding="utf-8")
-    )
+    compose = yaml.safe_load((CHECKOUT / "docker-compose.yml").read_text(encoding="utf-8"))
     ours = {name: one for name, one in compose["services"].items() if "build" in one}
     ours.pop("prepare")
     return ours

@@ -11,9 +11,7 @@ PASSWORD_FILE = "postgres_password"  # noqa: S105 - a file name
 def embedded_database_url(locations: Locations, database: str = DATABASE) -> str:
     """Return the URL of `database` in the embedded server, running or not."""
     password = read_or_make(locations.data, PASSWORD_FILE)
-    return (
-        f"postgresql://{ROLE}:{password}@/{database}?host={locations.postgres_sockets}"
-    )
+    return f"postgresql://{ROLE}:{password}@/{database}?host={locations.postgres_sockets}"
 
 
 def embedded_redis_url(locations: Locations) -> str:

@@ -59,9 +59,7 @@ def _die_with_parent(parent: int, death_signal: signal.Signals) -> Callable[[], 
     return ask
 
 
-def stop(
-    process: subprocess.Popen[bytes], steps: Sequence[tuple[signal.Signals, float]]
-) -> None:
+def stop(process: subprocess.Popen[bytes], steps: Sequence[tuple[signal.Signals, float]]) -> None:
     """Send each signal and wait its seconds until the process ends; at last kill its group."""
     for number, patience in steps:
         if process.poll() is not None:

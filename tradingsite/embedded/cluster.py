@@ -66,11 +66,7 @@ def start_cluster(
     claim(data_dir.resolve())
     cluster = Cluster(
         locate(data_dir.resolve()),
-        {
-            name: build(data_dir, name, durable=durable)
-            for name in SERVICES
-            if name in names
-        },
+        {name: build(data_dir, name, durable=durable) for name in SERVICES if name in names},
     )
     try:
         for service in cluster.services.values():

@@ -109,9 +109,7 @@ class Keeper:
         for name in SERVICES:
             if name in self.kept:
                 self.kept[name].service.stop()
-        if (
-            not self.asked_to_end
-        ):  # else users are left, and a new keeper must know their wishes
+        if not self.asked_to_end:  # else users are left, and a new keeper must know their wishes
             for wish in self.locations.run.glob(WANTED_PREFIX + "*"):
                 wish.unlink()
         (self.locations.run / STATES_FILE).unlink(missing_ok=True)
@@ -120,9 +118,7 @@ class Keeper:
     def publish(self, *, stopping: bool = False) -> None:
         """Write what users wait for."""
         states = {name: kept.state for name, kept in self.kept.items()}
-        body = json.dumps(
-            {"pid": os.getpid(), "stopping": stopping, "services": states}
-        )
+        body = json.dumps({"pid": os.getpid(), "stopping": stopping, "services": states})
         path = self.locations.run / STATES_FILE
         with suppress(FileNotFoundError):
             if path.read_text(encoding="utf-8") == body:
@@ -133,10 +129,7 @@ class Keeper:
 
     def _adopt_wishes(self) -> None:
         for name in SERVICES:
-            if (
-                name not in self.kept
-                and (self.locations.run / (WANTED_PREFIX + name)).exists()
-            ):
+            if name not in self.kept and (self.locations.run / (WANTED_PREFIX + name)).exists():
                 self.kept[name] = Kept(build(self.locations.data, name))
 
     def _end(self, number: int, frame: FrameType | None) -> None:
@@ -178,10 +171,9 @@ def main(data_dir: Path) -> None:
     locations = locate(data_dir)
     with FileLock(locations.run / KEEPER_LOCK) as only_one:
         deadline = time.monotonic() + 1.0
-        while (
-            not only_one.try_exclusive()
-        ):  # a look at the lock holds it for an instant
-            if time.monotonic() > deadline:
+        while not only_one.try_exclusive():  # a look at the lock holds it for an instant
+            taken = exclusive_holder(only_one.path) is not None
+            if taken or time.monotonic() > deadline:
                 return
             time.sleep(0.01)
         keeper = Keeper(locations)

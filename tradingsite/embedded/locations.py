@@ -113,9 +113,7 @@ def unprivileged_account() -> Account:
         except KeyError:
             continue
         return Account(name, entry.pw_uid, entry.pw_gid)
-    raise DataFolderError(
-        "root needs an account 'postgres' or 'nobody' to run PostgreSQL as"
-    )
+    raise DataFolderError("root needs an account 'postgres' or 'nobody' to run PostgreSQL as")
 
 
 def _postgres_home(data: Path, account: Account | None) -> Path:
@@ -139,9 +137,7 @@ def wheel_folder() -> Path:
     """Return where the wheel with PostgreSQL is installed; its own code is never imported."""
     spec = importlib.util.find_spec(POSTGRES_PACKAGE)
     if spec is None or not spec.submodule_search_locations:
-        raise DataFolderError(
-            f"the package {POSTGRES_PACKAGE} is missing: run make install"
-        )
+        raise DataFolderError(f"the package {POSTGRES_PACKAGE} is missing: run make install")
     return Path(spec.submodule_search_locations[0]).resolve()
 
 
@@ -229,9 +225,7 @@ def make_private(folder: Path, account: Account | None) -> None:
         folder.chmod(0o700)
     found = folder.lstat()
     if not stat.S_ISDIR(found.st_mode) or found.st_uid != uid or found.st_mode & 0o077:
-        raise DataFolderError(
-            f"{folder} is not a private folder of {_name_of(uid)}; remove it"
-        )
+        raise DataFolderError(f"{folder} is not a private folder of {_name_of(uid)}; remove it")
 
 
 def _name_of(uid: int) -> str:

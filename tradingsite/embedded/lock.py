@@ -38,9 +38,7 @@ class FileLock:
     def _open(self) -> int:
         if self._descriptor is None:
             # Not inheritable: a child that outlives us must not keep our lock.
-            self._descriptor = os.open(
-                self.path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600
-            )
+            self._descriptor = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         return self._descriptor
 
     def __enter__(self) -> Self:

@@ -59,9 +59,7 @@ class Postgres(Service):
     program = "postgres"
 
     def __init__(self, locations: Locations, *, durable: bool = True) -> None:
-        super().__init__(
-            folder=locations.postgres_data, log=locations.logs / "postgres.log"
-        )
+        super().__init__(folder=locations.postgres_data, log=locations.logs / "postgres.log")
         self.locations = locations
         self.settings = SETTINGS if durable else SETTINGS | FAST_SETTINGS
         self._has_database = False
@@ -83,12 +81,8 @@ class Postgres(Service):
         self.await_leftovers()
         self._remove_stale_locks()
         rotate(self.log)
-        options = self.settings | {
-            "unix_socket_directories": str(where.postgres_sockets)
-        }
-        arguments = [
-            part for pair in options.items() for part in ("-c", "=".join(pair))
-        ]
+        options = self.settings | {"unix_socket_directories": str(where.postgres_sockets)}
+        arguments = [part for pair in options.items() for part in ("-c", "=".join(pair))]
         with self.log.open("ab") as log:
             self.process = spawn(
                 [
@@ -139,11 +133,7 @@ class Postgres(Service):
 
     def _recorded_pid(self) -> int | None:
         try:
-            first = (
-                (self.folder / "postmaster.pid")
-                .read_text(encoding="utf-8")
-                .split("\n")[0]
-            )
+            first = (self.folder / "postmaster.pid").read_text(encoding="utf-8").split("\n")[0]
         except FileNotFoundError:
             return None
         return int(first) if first.isdecimal() else None
@@ -152,9 +142,7 @@ class Postgres(Service):
         if (self.folder / "PG_VERSION").exists():
             found = (self.folder / "PG_VERSION").read_text(encoding="utf-8").strip()
             if found != "18":
-                raise ServiceError(
-                    f"{self.folder} was made by PostgreSQL {found}, ours is 18"
-                )
+                raise ServiceError(f"{self.folder} was made by PostgreSQL {found}, ours is 18")
             self._check_owner()
             return
         # Made aside and renamed: a first start that was killed leaves no half cluster.
@@ -162,9 +150,7 @@ class Postgres(Service):
         shutil.rmtree(draft, ignore_errors=True)
         make_private(draft, self.locations.account)
         password_file = draft.with_name("postgres.new.password")
-        self._write_for_account(
-            password_file, read_or_make(self.locations.data, PASSWORD_FILE)
-        )
+        self._write_for_account(password_file, read_or_make(self.locations.data, PASSWORD_FILE))
         try:
             self._run_initdb(draft, password_file)
         finally:
@@ -175,9 +161,7 @@ class Postgres(Service):
         account = self.locations.account
         wanted = account.uid if account else os.geteuid()
         if self.folder.stat().st_uid != wanted:
-            raise ServiceError(
-                f"{self.folder} belongs to another user than PostgreSQL runs as"
-            )
+            raise ServiceError(f"{self.folder} belongs to another user than PostgreSQL runs as")
 
     def _run_initdb(self, folder: Path, password_file: Path) -> None:
         with self.log.open("ab") as log:
@@ -201,9 +185,7 @@ class Postgres(Service):
                 output=log,
             )
         if process.wait() != 0:
-            raise ServiceError(
-                f"PostgreSQL could not make its data folder: {self.last_words()}"
-            )
+            raise ServiceError(f"PostgreSQL could not make its data folder: {self.last_words()}")
 
     def _write_for_account(self, path: Path, value: str) -> None:
         path.unlink(missing_ok=True)

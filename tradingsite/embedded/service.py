@@ -64,18 +64,14 @@ class Service(ABC):
                 self.dismiss_leftover(pid)
                 asked.add(pid)
             if time.monotonic() > deadline:
-                raise ServiceError(
-                    f"process {survivors[0]} still works in {self.folder}; stop it"
-                )
+                raise ServiceError(f"process {survivors[0]} still works in {self.folder}; stop it")
             time.sleep(0.05)
 
     def last_words(self) -> str:
         """Return the last line of the server's log."""
         if not self.log.exists():
             return "it wrote no log"
-        lines = (
-            self.log.read_text(encoding="utf-8", errors="replace").strip().splitlines()
-        )
+        lines = self.log.read_text(encoding="utf-8", errors="replace").strip().splitlines()
         return lines[-1] if lines else "it wrote no log"
 
 
@@ -92,7 +88,5 @@ def wait_until_ready(service: Service, patience_seconds: float = 180.0) -> None:
         if not service.is_alive():
             raise ServiceError(f"{service.name} did not start: {service.last_words()}")
         if time.monotonic() > deadline:
-            raise ServiceError(
-                f"{service.name} does not answer after {patience_seconds:.0f} s"
-            )
+            raise ServiceError(f"{service.name} does not answer after {patience_seconds:.0f} s")
         time.sleep(0.02)

@@ -90,7 +90,7 @@ class Membership:
         if self._keeper is not None:
             with suppress(subprocess.TimeoutExpired):
                 self._keeper.wait(2.0)
-        elif holder:
+        if holder:
             with suppress(psutil.Error):
                 psutil.Process(holder).wait(1.0)
 
@@ -121,9 +121,7 @@ class Membership:
             self._after_keepers_failure()
         log = self._keeper_log()
         rotate(log)
-        path = os.pathsep.join(
-            filter(None, [str(CHECKOUT), os.environ.get("PYTHONPATH")])
-        )
+        path = os.pathsep.join(filter(None, [str(CHECKOUT), os.environ.get("PYTHONPATH")]))
         with log.open("ab") as output:
             # In its own session, without a death signal: it outlives us if others joined.
             self._keeper = subprocess.Popen(  # noqa: S603 - our own module
@@ -147,9 +145,7 @@ class Membership:
         died_young = time.monotonic() - self._keeper_started_at < KEEPER_START_SECONDS
         self._young_deaths = self._young_deaths + 1 if died_young else 0
         if self._young_deaths >= KEEPER_TRIES:
-            lines = self._keeper_log().read_text(
-                encoding="utf-8"
-            ).strip().splitlines() or [""]
+            lines = self._keeper_log().read_text(encoding="utf-8").strip().splitlines() or [""]
             raise ServiceError(f"the services' keeper does not start: {lines[-1]}")
 
     def _keeper_log(self) -> Path:

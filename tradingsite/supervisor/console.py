@@ -51,9 +51,7 @@ class Console:
         prefix = f"{name:<{NAME_WIDTH}} | "
         self._log.write(prefix + line + "\n")
         self._log.flush()
-        self._put(
-            self._painted(COLOURS.get(name, "37"), prefix) + self._of_level(level, line)
-        )
+        self._put(self._painted(COLOURS.get(name, "37"), prefix) + self._of_level(level, line))
 
     def box(self, lines: Sequence[str]) -> None:
         """Frame lines so that they stand out of the log; never written to the file."""
@@ -70,19 +68,13 @@ class Console:
         self._log.close()
 
     def _of_level(self, level: str, line: str) -> str:
-        return (
-            self._painted(LEVEL_COLOURS[level], line)
-            if level in LEVEL_COLOURS
-            else line
-        )
+        return self._painted(LEVEL_COLOURS[level], line) if level in LEVEL_COLOURS else line
 
     def _painted(self, colour: str, part: str) -> str:
         return f"\033[{colour}m{part}\033[0m" if self.colourful else part
 
     def _put(self, whole: str) -> None:
-        with suppress(
-            BrokenPipeError, OSError
-        ):  # the terminal is gone; the desk goes on
+        with suppress(BrokenPipeError, OSError):  # the terminal is gone; the desk goes on
             self._out.write(whole + "\n")
             self._out.flush()
 
@@ -106,9 +98,7 @@ def rendered(raw: str) -> tuple[str, str]:
         if key not in HIDDEN_KEYS | TRACEBACK_KEYS and value not in (None, "")
     ]
     line = " ".join(part for part in (stamp, f"{level:<7}", event, *rest) if part)
-    traces = [
-        str(fields[key]).rstrip() for key in sorted(TRACEBACK_KEYS) if fields.get(key)
-    ]
+    traces = [str(fields[key]).rstrip() for key in sorted(TRACEBACK_KEYS) if fields.get(key)]
     return level, "\n".join([line, *traces])
 
 

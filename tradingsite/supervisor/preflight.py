@@ -43,22 +43,14 @@ def check_redis(setting: str, url: str) -> None:
         url, socket_timeout=CONNECT_SECONDS, socket_connect_timeout=CONNECT_SECONDS
     )
     parts = urlsplit(url)
-    where = (
-        parts.path
-        if parts.scheme == "unix"
-        else f"{parts.hostname}:{parts.port or 6379}"
-    )
+    where = parts.path if parts.scheme == "unix" else f"{parts.hostname}:{parts.port or 6379}"
     try:
         client.ping()
     except redis.AuthenticationError:
-        raise UnreachableError(
-            f"{setting}: Redis at {where} refuses the password"
-        ) from None
+        raise UnreachableError(f"{setting}: Redis at {where} refuses the password") from None
     except (redis.RedisError, OSError) as error:
         reason = _first_line(error)
-        raise UnreachableError(
-            f"{setting}: no Redis answers at {where} ({reason})"
-        ) from None
+        raise UnreachableError(f"{setting}: no Redis answers at {where} ({reason})") from None
     finally:
         client.close()
 
@@ -75,9 +67,7 @@ def check_port(host: str, port: int) -> None:
                 raise PortTakenError(
                     f"port {port} is taken{_owner(port)}; choose another: PORT={port + 1} make up"
                 ) from None
-            raise PortTakenError(
-                f"cannot listen on {host}:{port}: {error.strerror}"
-            ) from None
+            raise PortTakenError(f"cannot listen on {host}:{port}: {error.strerror}") from None
 
 
 def _owner(port: int) -> str:

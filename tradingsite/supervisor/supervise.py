@@ -63,8 +63,7 @@ class Supervisor:
         self.sessions_file = run / f"{sessions_name}.json"
         self.env = env
         self.watched = [
-            Watched(process, env, run / f"heartbeat-{process.name}")
-            for process in processes
+            Watched(process, env, run / f"heartbeat-{process.name}") for process in processes
         ]
         self.stop_requests = 0
         self.selector = selectors.DefaultSelector()
@@ -75,7 +74,7 @@ class Supervisor:
         """Turn Ctrl-C, TERM and a closed terminal into a request to stop."""
         ours, theirs = socket.socketpair()
         for end in (ours, theirs):
-            end.setblocking(False)
+            end.settimeout(0)
         signal.set_wakeup_fd(theirs.fileno(), warn_on_full_buffer=False)
         self._wakeup = (ours, theirs)  # kept: a collected socket would close
         self.selector.register(ours, selectors.EVENT_READ, None)
@@ -134,15 +133,11 @@ class Supervisor:
         """Stop the processes in order; a second Ctrl-C kills."""
         self.stop_requests = max(self.stop_requests, 1)
         for parts in STOP_ORDER:
-            group = [
-                one for one in self.watched if one.process.part in parts and one.popen
-            ]
+            group = [one for one in self.watched if one.process.part in parts and one.popen]
             self._stop_group(group)
         self.sessions_file.unlink(missing_ok=True)
 
-    def _follow(
-        self, child: "subprocess.Popen[bytes]", descriptor: int, name: str
-    ) -> None:
+    def _follow(self, child: "subprocess.Popen[bytes]", descriptor: int, name: str) -> None:
         rest = b""
         while chunk := self._await_chunk(child, descriptor):
             *whole, rest = (rest + chunk).split(b"\n")
@@ -165,9 +160,7 @@ class Supervisor:
     def _start(self, watched: Watched) -> None:
         descriptor = watched.start()
         self.selector.register(descriptor, selectors.EVENT_READ, watched)
-        leftovers.remember(
-            self.sessions_file, [one.popen.pid for one in self.watched if one.popen]
-        )
+        leftovers.remember(self.sessions_file, [one.popen.pid for one in self.watched if one.popen])
 
     def _read(self, watched: Watched) -> None:
         if watched.popen is None:
@@ -187,9 +180,7 @@ class Supervisor:
             elif not watched.is_alive():
                 self._after_death(watched)
             elif watched.hangs():
-                self.console.say(
-                    f"{watched.process.name} gives no sign of life: restarting it"
-                )
+                self.console.say(f"{watched.process.name} gives no sign of life: restarting it")
                 self._kill(watched)
 
     def _kill(self, watched: Watched) -> None:
@@ -205,13 +196,9 @@ class Supervisor:
             self.console.say(f"{name} failed {FAILURES_ALLOWED} times; its last lines:")
             for line in list(watched.tail):
                 self.console.write(name, line)
-            raise GaveUpError(
-                f"{name} keeps failing (exit {code}); everything was stopped"
-            )
+            raise GaveUpError(f"{name} keeps failing (exit {code}); everything was stopped")
         wait = (watched.restart_at or 0.0) - time.monotonic()
-        self.console.say(
-            f"{name} ended with exit {code}: restarting it in {wait:.1f} s"
-        )
+        self.console.say(f"{name} ended with exit {code}: restarting it in {wait:.1f} s")
 
     def _let_go(self, watched: Watched) -> None:
         """Read what a dead process left in its pipe and close it."""
@@ -228,24 +215,17 @@ class Supervisor:
 
     def _tend_services(self) -> None:
         now = time.monotonic()
-        if (
-            self.membership is None
-            or now - self._services_checked_at < SERVICES_CHECK_SECONDS
-        ):
+        if self.membership is None or now - self._services_checked_at < SERVICES_CHECK_SECONDS:
             return
         self._services_checked_at = now
         ready = self.membership.tend()
         if ready != self._services_were_ready:
-            self.console.say(
-                "services answer again" if ready else "a service ended: restarting it"
-            )
+            self.console.say("services answer again" if ready else "a service ended: restarting it")
         self._services_were_ready = ready
 
     def _stop_group(self, group: Sequence[Watched]) -> None:
         started = time.monotonic()
-        pending = {
-            one.process.name: list(STOP_STEPS[one.process.part]) for one in group
-        }
+        pending = {one.process.name: list(STOP_STEPS[one.process.part]) for one in group}
         deadlines = dict.fromkeys(pending, started)
         alive = list(group)
         while alive:

@@ -179,9 +179,7 @@ class Desk:
             code, output = self.supervisor.run_to_end(command, "desk")
             self._leave_if_stopped()
             if code != 0:
-                raise PrepareError(
-                    "the desk could not be prepared; the lines above say why"
-                )
+                raise PrepareError("the desk could not be prepared; the lines above say why")
         self.first_user = parse_report(output)
         if self.first_user:
             self._show_password()
@@ -207,9 +205,7 @@ class Desk:
             self._show_box(f"ready after {waited:.1f} s")
             return True
         if waited > READY_PATIENCE_SECONDS:
-            self._show_box(
-                f"started, but {self._address()}/healthz does not report ready yet"
-            )
+            self._show_box(f"started, but {self._address()}/healthz does not report ready yet")
             return True
         return False
 
@@ -225,9 +221,7 @@ class Desk:
                 "  (shown this once)"
             )
         else:
-            lines.append(
-                "sign in    as before; manage.py changepassword admin sets a new password"
-            )
+            lines.append("sign in    as before; manage.py changepassword admin sets a new password")
         lines += [
             "mode       PAPER: no order leaves this machine",
             f"data       {self.where.data}",

@@ -31,9 +31,7 @@ class Watched:
     popen: subprocess.Popen[bytes] | None = None
     restart_at: float | None = None
     tail: deque[str] = field(default_factory=lambda: deque(maxlen=TAIL_LINES))
-    failures: deque[float] = field(
-        default_factory=lambda: deque(maxlen=FAILURES_ALLOWED)
-    )
+    failures: deque[float] = field(default_factory=lambda: deque(maxlen=FAILURES_ALLOWED))
     _rest: bytes = b""
 
     def start(self) -> int:
@@ -100,9 +98,7 @@ class Watched:
         """Set the time of the next start; return False when it failed too often."""
         now = time.monotonic()
         self.failures.append(now)
-        recent = [
-            moment for moment in self.failures if now - moment <= FAILURE_WINDOW_SECONDS
-        ]
+        recent = [moment for moment in self.failures if now - moment <= FAILURE_WINDOW_SECONDS]
         if len(recent) >= FAILURES_ALLOWED:
             return False
         backoff = FIRST_BACKOFF_SECONDS * 2 ** (len(recent) - 1)

@@ -25,10 +25,7 @@ time.sleep(60)
 def wait_until_gone(pid: int, seconds: float = 5.0) -> bool:
     deadline = time.monotonic() + seconds
     while time.monotonic() < deadline:
-        if (
-            not psutil.pid_exists(pid)
-            or psutil.Process(pid).status() == psutil.STATUS_ZOMBIE
-        ):
+        if not psutil.pid_exists(pid) or psutil.Process(pid).status() == psutil.STATUS_ZOMBIE:
             return True
         time.sleep(0.02)
     return False
@@ -42,9 +39,7 @@ def test_spawn_puts_the_child_into_its_own_session(folder: Path) -> None:
 
 
 def test_child_when_its_parent_is_killed_ends() -> None:
-    parent = subprocess.Popen(
-        [sys.executable, "-c", PARENT], stdout=subprocess.PIPE, text=True
-    )
+    parent = subprocess.Popen([sys.executable, "-c", PARENT], stdout=subprocess.PIPE, text=True)
     assert parent.stdout is not None
     child = int(parent.stdout.readline())
     parent.kill()
@@ -59,9 +54,7 @@ def test_stop_when_signals_are_ignored_kills_the_whole_session(folder: Path) -> 
         "inner = subprocess.Popen([sys.executable, '-c', 'import time; time.sleep(60)']);"
         "print(inner.pid, flush=True); time.sleep(60)"
     )
-    child = spawn(
-        [sys.executable, "-c", stubborn], cwd=folder, env={}, output=subprocess.PIPE
-    )
+    child = spawn([sys.executable, "-c", stubborn], cwd=folder, env={}, output=subprocess.PIPE)
     assert child.stdout is not None
     inner = int(child.stdout.readline())
     stop(child, [(signal.SIGTERM, 0.2)])
@@ -78,8 +71,6 @@ def test_working_inside_finds_the_living_and_no_zombie(folder: Path) -> None:
         time.sleep(0.02)
     assert working_inside(folder, name) == [child.pid]
     child.kill()
-    os.waitid(
-        os.P_PID, child.pid, os.WEXITED | os.WNOWAIT
-    )  # dead, not reaped: a zombie
+    os.waitid(os.P_PID, child.pid, os.WEXITED | os.WNOWAIT)  # dead, not reaped: a zombie
     assert working_inside(folder, name) == []
     child.wait()

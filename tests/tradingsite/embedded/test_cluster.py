@@ -62,9 +62,7 @@ def rows(url: str) -> list[int]:
         ("server_encoding", "UTF8"),
     ],
 )
-def test_postgres_keeps_the_durability_it_promises(
-    cluster: Cluster, name: str, value: str
-) -> None:
+def test_postgres_keeps_the_durability_it_promises(cluster: Cluster, name: str, value: str) -> None:
     assert setting(cluster.database_url, name) == value
 
 
@@ -86,18 +84,14 @@ def test_services_listen_on_no_port(cluster: Cluster) -> None:
     for service in cluster.services.values():
         assert service.process is not None
         process = psutil.Process(service.process.pid)
-        assert [
-            one for one in process.net_connections("inet") if one.status == "LISTEN"
-        ] == []
+        assert [one for one in process.net_connections("inet") if one.status == "LISTEN"] == []
 
 
 def test_sockets_are_for_their_owner_alone(cluster: Cluster) -> None:
     where = cluster.locations
     for path in (where.redis_socket, where.redis_sockets, where.postgres_sockets):
         assert stat.S_IMODE(path.stat().st_mode) == 0o700
-    assert (
-        stat.S_IMODE((where.postgres_sockets / ".s.PGSQL.5432").stat().st_mode) == 0o700
-    )
+    assert stat.S_IMODE((where.postgres_sockets / ".s.PGSQL.5432").stat().st_mode) == 0o700
 
 
 @pytest.mark.usefixtures("as_root")
@@ -108,9 +102,7 @@ def test_postgres_when_started_by_root_runs_as_another(cluster: Cluster) -> None
 
 
 @pytest.mark.usefixtures("as_root")
-@pytest.mark.parametrize(
-    "part", ["postgres_sockets/.s.PGSQL.5432", "redis_sockets/redis.sock"]
-)
+@pytest.mark.parametrize("part", ["postgres_sockets/.s.PGSQL.5432", "redis_sockets/redis.sock"])
 def test_another_user_cannot_connect(cluster: Cluster, part: str) -> None:
     name, socket_name = part.split("/")
     path = getattr(cluster.locations, name) / socket_name

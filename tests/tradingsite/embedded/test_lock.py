@@ -45,9 +45,7 @@ def test_exclusive_holder_names_the_process(folder: Path) -> None:
 
 def test_lock_when_its_holder_is_killed_is_free(folder: Path) -> None:
     path = folder / "lock"
-    child = subprocess.Popen(
-        [sys.executable, "-c", HOLD, path], stdout=subprocess.PIPE, text=True
-    )
+    child = subprocess.Popen([sys.executable, "-c", HOLD, path], stdout=subprocess.PIPE, text=True)
     assert child.stdout is not None
     assert child.stdout.readline() == "held\n"
     assert exclusive_holder(path) == child.pid

@@ -71,13 +71,14 @@ def users(folder: Path) -> Iterator[list[User]]:
 
 
 def server_pids(data: Path) -> list[int]:
-    return [
-        process.pid
-        for process in psutil.process_iter(["cwd", "cmdline"])
-        if str(process.info["cwd"]).startswith(str(data))
-        or str(data) in (process.info["cmdline"] or [])[-1:]
-        and "tradingsite.embedded.keeper" in process.info["cmdline"]
-    ]
+    """Return the servers that work below `data`, and their keeper."""
+    found = []
+    for process in psutil.process_iter(["cwd", "cmdline"]):
+        argv = process.info["cmdline"] or []
+        is_keeper = "tradingsite.embedded.keeper" in argv and str(data) == argv[-1]
+        if is_keeper or str(process.info["cwd"]).startswith(str(data)):
+            found.append(process.pid)
+    return found
 
 
 def wait_for(condition: "object", seconds: float = 15.0) -> bool:
@@ -142,9 +143,7 @@ def test_services_when_the_first_user_is_killed_stay_for_the_second(
     assert server_pids(data) == []
 
 
-def test_services_when_every_user_is_killed_stop(
-    folder: Path, users: list[User]
-) -> None:
+def test_services_when_every_user_is_killed_stop(folder: Path, users: list[User]) -> None:
     data = folder / "data"
     users.append(User(data))
     assert users[0].line() == "joined"

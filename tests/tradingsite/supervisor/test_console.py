@@ -18,9 +18,7 @@ def test_rendered_when_json_reads_time_level_event_and_the_rest() -> None:
 
 
 def test_rendered_when_there_is_a_traceback_puts_it_below() -> None:
-    raw = (
-        '{"event": "it\\nfailed", "level": "error", "exception": "Traceback\\n  line"}'
-    )
+    raw = '{"event": "it\\nfailed", "level": "error", "exception": "Traceback\\n  line"}'
     assert rendered(raw) == ("error", "error   it failed\nTraceback\n  line")
 
 

@@ -8,9 +8,7 @@ import pytest
 from tradingsite.supervisor import heartbeat
 
 
-def test_beat_when_watched_is_seen(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_beat_when_watched_is_seen(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     file = tmp_path / "heartbeat-feed"
     monkeypatch.setenv(heartbeat.FILE_VARIABLE, str(file))
     assert heartbeat.age_seconds(file) is None

@@ -40,24 +40,20 @@ def test_check_database_when_it_answers_passes(cluster: Cluster) -> None:
 
 
 def test_check_database_when_the_database_is_missing_names_it(cluster: Cluster) -> None:
-    with pytest.raises(
-        UnreachableError, match='database "nowhere" does not exist'
-    ) as refused:
+    with pytest.raises(UnreachableError, match='database "nowhere" does not exist') as refused:
         check_database(with_database_name(cluster.database_url, "nowhere"))
     assert "\n" not in str(refused.value)
 
 
 def test_check_database_when_the_password_is_wrong_says_so(cluster: Cluster) -> None:
     host = cluster.locations.postgres_sockets
-    with pytest.raises(
-        UnreachableError, match="password authentication failed"
-    ) as refused:
+    with pytest.raises(UnreachableError, match="password authentication failed") as refused:
         check_database(f"postgresql://plumbline:geheim@/plumbline?host={host}")
     assert "geheim" not in str(refused.value)
 
 
 def test_check_database_when_nobody_listens_says_so() -> None:
-    with pytest.raises(UnreachableError, match="DATABASE_URL.*refused"):
+    with pytest.raises(UnreachableError, match=r"DATABASE_URL.*refused"):
         check_database(f"postgresql://u:p@127.0.0.1:{free_port()}/x")
 
 
@@ -67,9 +63,7 @@ def test_check_redis_when_it_answers_passes(cluster: Cluster) -> None:
 
 def test_check_redis_when_nobody_listens_says_where() -> None:
     port = free_port()
-    with pytest.raises(
-        UnreachableError, match=f"REDIS_URL: no Redis answers at 127.0.0.1:{port}"
-    ):
+    with pytest.raises(UnreachableError, match=f"no Redis answers at .*:{port}"):
         check_redis("REDIS_URL", f"redis://127.0.0.1:{port}/0")
 
 

@@ -63,9 +63,7 @@ HANGS = (
 class Driven:
     """A supervisor in a process of its own."""
 
-    def __init__(
-        self, run: Path, children: list[tuple[str, str, str]], stale: float
-    ) -> None:
+    def __init__(self, run: Path, children: list[tuple[str, str, str]], stale: float) -> None:
         self.log = run / "up.log"
         self.process = subprocess.Popen(
             [sys.executable, "-c", DRIVER, str(run), json.dumps(children), str(stale)],
@@ -110,9 +108,7 @@ def drive(tmp_path: Path) -> Iterator[Callable[..., Driven]]:
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
-def test_stop_request_ends_every_child(
-    drive: Callable[..., Driven], number: int
-) -> None:
+def test_stop_request_ends_every_child(drive: Callable[..., Driven], number: int) -> None:
     desk = drive(("web", "web", QUIET), ("trading", "worker", QUIET))
     assert desk.saw("web      | up", "trading  | up")
     children = desk.children()
@@ -134,11 +130,7 @@ def test_workers_stop_after_what_feeds_them(drive: Callable[..., Driven]) -> Non
     assert desk.saw("| up", times=2)
     desk.process.send_signal(signal.SIGINT)
     desk.process.wait(15)
-    last = [
-        line.split(" | ")[0].strip()
-        for line in desk.text().splitlines()
-        if "bye" in line
-    ]
+    last = [line.split(" | ")[0].strip() for line in desk.text().splitlines() if "bye" in line]
     assert last == ["feed", "trading"]
 
 

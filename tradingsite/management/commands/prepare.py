@@ -27,16 +27,12 @@ PREPARE_LOCK = 7_240_517
 class Command(BaseCommand):
     """`manage.py prepare`: what `up` runs before the processes, and compose runs once."""
 
-    help = (
-        "Migrate if needed, make the first user, set up the demo desk; safe to repeat."
-    )
+    help = "Migrate if needed, make the first user, set up the demo desk; safe to repeat."
     requires_system_checks: list[str] = []  # noqa: RUF012 - Django's own way
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         """Declare the options."""
-        parser.add_argument(
-            "--json", action="store_true", help="report the first user as JSON"
-        )
+        parser.add_argument("--json", action="store_true", help="report the first user as JSON")
 
     def handle(self, *args: Any, **options: Any) -> None:
         """Prepare under a lock, so that two starters do it one after the other."""
@@ -59,9 +55,7 @@ class Command(BaseCommand):
             report = {"user": FIRST_USER, "password": password}
             self.stdout.write(json.dumps(report))
         else:
-            self.stdout.write(
-                f"first user: {FIRST_USER}, password: {password} (shown once)"
-            )
+            self.stdout.write(f"first user: {FIRST_USER}, password: {password} (shown once)")
         self.stdout.flush()
 
 

@@ -11,9 +11,7 @@ from tradingsite.supervisor import up
 class Command(BaseCommand):
     """`manage.py up`; manage.py itself takes a shorter way that does not load Django."""
 
-    help = (
-        "Start the whole desk: services, web, beat, feed and workers; Ctrl-C stops it."
-    )
+    help = "Start the whole desk: services, web, beat, feed and workers; Ctrl-C stops it."
     requires_system_checks: list[str] = []  # noqa: RUF012 - Django's own way
 
     def add_arguments(self, parser: ArgumentParser) -> None:
