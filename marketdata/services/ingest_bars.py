@@ -6,7 +6,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from io import BytesIO
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 from django.db import connection, transaction
@@ -142,7 +142,7 @@ class BarStaging:
 
     TABLE = "bars_coming_in"
 
-    def __enter__(self) -> "BarStaging":
+    def __enter__(self) -> Self:
         values = ", ".join(f'"{name}" {kind}' for name, kind in BAR_COLUMNS[2:])
         with connection.cursor() as cursor:
             cursor.execute(
@@ -161,7 +161,8 @@ class BarStaging:
         lines = np.zeros(len(bars), dtype=np.int64) if line is None else line
         with connection.cursor() as cursor:
             cursor.copy_expert(
-                f"COPY {self.TABLE} FROM STDIN (FORMAT binary)", BytesIO(copy_bytes(bars, lines))
+                f"COPY {self.TABLE} FROM STDIN (FORMAT binary)",
+                BytesIO(copy_bytes(bars, lines)),
             )
 
     def sort_out(self) -> tuple[int, list[int]]:

@@ -20,9 +20,7 @@ HEADER = "ts,open,high,low,close,volume\n"
 ROW = "2024-01-02T03:45:00Z,10,12,9,11,5\n"
 
 
-def read(
-    path: Path, timeframe: Timeframe = Timeframe.M1, **options: Any
-) -> list[RawBars]:
+def read(path: Path, timeframe: Timeframe = Timeframe.M1, **options: Any) -> list[RawBars]:
     return list(read_bar_file(path, timeframe=timeframe, **options))
 
 
@@ -60,9 +58,7 @@ def test_read_when_gzip_whatever_the_name_returns_columns(tmp_path: Path) -> Non
 def test_read_when_index_has_no_volume_column_leaves_it_unmeasured(
     tmp_path: Path,
 ) -> None:
-    (chunk,) = read(
-        written(tmp_path, "ts,open,high,low,close\n2024-01-02T03:45:00Z,1,1,1,1\n")
-    )
+    (chunk,) = read(written(tmp_path, "ts,open,high,low,close\n2024-01-02T03:45:00Z,1,1,1,1\n"))
     assert np.isnan(chunk.bars.volume).all()
     assert reasons([chunk]) == [Reason.FINE]
 
@@ -75,9 +71,7 @@ def test_read_when_volume_cell_is_empty_leaves_it_unmeasured(tmp_path: Path) -> 
 
 
 def test_read_when_extra_columns_ignores_them_in_any_order(tmp_path: Path) -> None:
-    text = (
-        "Close,ts,bid_open,HIGH,open, low ,trades\n11,2024-01-02T03:45:00Z,x,12,10,9,\n"
-    )
+    text = "Close,ts,bid_open,HIGH,open, low ,trades\n11,2024-01-02T03:45:00Z,x,12,10,9,\n"
     (chunk,) = read(written(tmp_path, text))
     assert (chunk.bars.open[0], chunk.bars.close[0], reasons([chunk])) == (
         10.0,
@@ -89,16 +83,10 @@ def test_read_when_extra_columns_ignores_them_in_any_order(tmp_path: Path) -> No
 def test_read_when_session_dates_opens_at_midnight_and_closes_a_day_later(
     tmp_path: Path,
 ) -> None:
-    text = (
-        "date,open,high,low,close,volume,split_factor\n2024-01-02,10,12,9,11,5,0.25\n"
-    )
+    text = "date,open,high,low,close,volume,split_factor\n2024-01-02,10,12,9,11,5,0.25\n"
     (chunk,) = read(written(tmp_path, text), Timeframe.D1)
-    assert chunk.bars.opened_at.tolist() == [
-        to_micros(datetime(2024, 1, 2, tzinfo=UTC))
-    ]
-    assert chunk.bars.closed_at.tolist() == [
-        to_micros(datetime(2024, 1, 3, tzinfo=UTC))
-    ]
+    assert chunk.bars.opened_at.tolist() == [to_micros(datetime(2024, 1, 2, tzinfo=UTC))]
+    assert chunk.bars.closed_at.tolist() == [to_micros(datetime(2024, 1, 3, tzinfo=UTC))]
     assert chunk.split_factor is not None
     assert chunk.split_factor.tolist() == [0.25]
 
@@ -139,9 +127,7 @@ def test_read_when_blank_lines_and_windows_ends_keeps_line_numbers(
     tmp_path: Path,
 ) -> None:
     path = tmp_path / "bars.csv"
-    path.write_bytes(
-        ("\ufeff" + HEADER + "\n" + ROW + "\n\n" + ROW).replace("\n", "\r\n").encode()
-    )
+    path.write_bytes(("\ufeff" + HEADER + "\n" + ROW + "\n\n" + ROW).replace("\n", "\r\n").encode())
     (chunk,) = read(path)
     assert (chunk.line.tolist(), reasons([chunk])) == ([3, 6], [0, 0])
 
@@ -153,14 +139,9 @@ def test_read_when_many_rows_comes_in_chunks_with_running_lines(tmp_path: Path) 
 
 
 def test_read_when_chunked_anyhow_gives_the_same_rows(tmp_path: Path) -> None:
-    path = written(
-        tmp_path, HEADER + "".join(f"{T:%FT%TZ},{n + 1},99,1,2,\n" for n in range(30))
-    )
+    path = written(tmp_path, HEADER + "".join(f"{T:%FT%TZ},{n + 1},99,1,2,\n" for n in range(30)))
     whole, parts = read(path), read(path, chunk_rows=7)
-    assert (
-        np.concatenate([one.bars.open for one in parts]).tolist()
-        == whole[0].bars.open.tolist()
-    )
+    assert np.concatenate([one.bars.open for one in parts]).tolist() == whole[0].bars.open.tolist()
 
 
 def broken(folder: Path, kind: str) -> Path:
@@ -198,9 +179,7 @@ def broken(folder: Path, kind: str) -> Path:
         *("endless line", "empty gzip"),
     ],
 )
-def test_read_when_file_is_broken_refuses_in_one_line(
-    tmp_path: Path, kind: str
-) -> None:
+def test_read_when_file_is_broken_refuses_in_one_line(tmp_path: Path, kind: str) -> None:
     path = broken(tmp_path, kind)
     with pytest.raises(BadBarFileError) as caught:
         read(path)
@@ -227,15 +206,11 @@ def parquet(folder: Path, columns: dict[str, Any]) -> Path:
 
 
 @pytest.mark.parametrize("unit", ["s", "ms", "us", "ns"])
-def test_read_when_parquet_timestamps_returns_columns(
-    tmp_path: Path, unit: str
-) -> None:
+def test_read_when_parquet_timestamps_returns_columns(tmp_path: Path, unit: str) -> None:
     path = parquet(
         tmp_path,
         {
-            "ts": pa.array(
-                [T, T + timedelta(minutes=1)], pa.timestamp(unit, tz="Asia/Kolkata")
-            ),
+            "ts": pa.array([T, T + timedelta(minutes=1)], pa.timestamp(unit, tz="Asia/Kolkata")),
             "open": [10.0, 10.0],
             "high": pa.array([12, 12], pa.int32()),
             "low": pa.array([9.0, 9.0], pa.float32()),
@@ -256,11 +231,9 @@ def test_read_when_parquet_timestamps_returns_columns(
 
 def test_read_when_parquet_dates_or_texts_returns_sessions(tmp_path: Path) -> None:
     prices = {name: [1.0] for name in ("open", "high", "low", "close")}
-    for day in (date(2024, 1, 2), "2024-01-02", datetime(2024, 1, 2)):  # noqa: DTZ001
+    for day in (date(2024, 1, 2), "2024-01-02", datetime(2024, 1, 2)):
         (chunk,) = read(parquet(tmp_path, {"date": [day], **prices}), Timeframe.D1)
-        assert chunk.bars.opened_at.tolist() == [
-            to_micros(datetime(2024, 1, 2, tzinfo=UTC))
-        ]
+        assert chunk.bars.opened_at.tolist() == [to_micros(datetime(2024, 1, 2, tzinfo=UTC))]
 
 
 def test_read_when_parquet_holds_odd_rows_says_why(tmp_path: Path) -> None:
@@ -284,9 +257,7 @@ def test_read_when_parquet_holds_odd_rows_says_why(tmp_path: Path) -> None:
 def test_read_when_parquet_lacks_columns_or_rows_refuses(tmp_path: Path) -> None:
     with pytest.raises(BadBarFileError, match="columns missing"):
         read(parquet(tmp_path, {"ts": ["x"], "open": [1.0]}))
-    empty = {
-        name: pa.array([], pa.float64()) for name in ("open", "high", "low", "close")
-    }
+    empty = {name: pa.array([], pa.float64()) for name in ("open", "high", "low", "close")}
     with pytest.raises(BadBarFileError, match="no rows"):
         read(parquet(tmp_path, {"ts": pa.array([], pa.string()), **empty}))
 

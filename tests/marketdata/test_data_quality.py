@@ -12,7 +12,7 @@ HOUR = 3_600_000_000
 NOW = 10 * HOUR
 
 
-def bars(  # noqa: PLR0913 - one bar, its columns by name
+def bars(
     open_: float = 10.0,
     high: float = 12.0,
     low: float = 9.0,
@@ -21,10 +21,7 @@ def bars(  # noqa: PLR0913 - one bar, its columns by name
     opened_at: int = HOUR,
 ) -> BarSeries:
     """Return one bar as columns."""
-    columns = (
-        np.array([value], dtype=np.float64)
-        for value in (open_, high, low, close, volume)
-    )
+    columns = (np.array([value], dtype=np.float64) for value in (open_, high, low, close, volume))
     times = np.array([opened_at], dtype=np.int64)
     return BarSeries(times, times + HOUR, *columns)
 
@@ -57,17 +54,12 @@ def reason_of(series: BarSeries, timeframe: Timeframe = Timeframe.H1) -> Reason:
         (bars(opened_at=9 * HOUR), Reason.FINE),
     ],
 )
-def test_check_bars_when_one_thing_is_wrong_names_it(
-    series: BarSeries, expected: Reason
-) -> None:
+def test_check_bars_when_one_thing_is_wrong_names_it(series: BarSeries, expected: Reason) -> None:
     assert reason_of(series) == expected
 
 
 def test_check_bars_when_several_things_are_wrong_names_the_first() -> None:
-    assert (
-        reason_of(bars(high=-1.0, volume=-1.0, opened_at=HOUR + 1))
-        == Reason.PRICE_NOT_POSITIVE
-    )
+    assert reason_of(bars(high=-1.0, volume=-1.0, opened_at=HOUR + 1)) == Reason.PRICE_NOT_POSITIVE
 
 
 def test_check_bars_when_daily_ignores_the_grid() -> None:
@@ -75,9 +67,7 @@ def test_check_bars_when_daily_ignores_the_grid() -> None:
 
 
 def test_reason_when_any_has_words() -> None:
-    assert [reason.text != "" for reason in Reason] == [False] + [True] * (
-        len(Reason) - 1
-    )
+    assert [reason.text != "" for reason in Reason] == [False] + [True] * (len(Reason) - 1)
 
 
 @pytest.mark.parametrize(
@@ -93,6 +83,4 @@ def test_reason_when_any_has_words() -> None:
     ],
 )
 def test_decimals_of_when_prices_given_counts_them(price: float, decimals: int) -> None:
-    assert (
-        decimals_of(bars(open_=price, high=price, low=price, close=price)) == decimals
-    )
+    assert decimals_of(bars(open_=price, high=price, low=price, close=price)) == decimals

@@ -34,7 +34,7 @@ from tradingsite.monitoring.alerts import raise_alert
 SEALS_AHEAD = 64
 HEARTBEAT_SECONDS = 2.0
 FIRST_RETRY_SECONDS = 0.5
-LONGEST_RETRY_SECONDS = 10.0
+LONGEST_RETRY_SECONDS = 5.0
 SLICE_SECONDS = 0.1
 FINISHED = "replay_finished"
 

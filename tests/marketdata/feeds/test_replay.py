@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from itertools import pairwise
 from typing import Any
 
 import pytest
@@ -48,16 +49,10 @@ def played(
     clock: Clock, after: datetime = T0, stop_at: float = 1e9, **options: Any
 ) -> list[tuple[float, int]]:
     """Return (seconds since the start, day) of every instant."""
-    feed = ReplayFeed(
-        **{
-            **{"read": reader(10), "pace_seconds": 5.0, "sleep": clock.sleep},
-            **{"monotonic": clock.monotonic, **options},
-        }
-    )
+    given = {"read": reader(10), "pace_seconds": 5.0} | options
+    feed = ReplayFeed(**given, sleep=clock.sleep, monotonic=clock.monotonic)
     began = clock.now
-    subscription = feed.subscribe(
-        after=after, should_stop=lambda: clock.now - began >= stop_at
-    )
+    subscription = feed.subscribe(after=after, should_stop=lambda: clock.now - began >= stop_at)
     return [
         (round(clock.now - began, 6), (one.closed_at - T0).days)
         for one in subscription
@@ -68,9 +63,7 @@ def played(
 def test_replay_when_paced_plays_one_instant_each_pace() -> None:
     times = played(Clock())
     assert [day for _, day in times] == list(range(1, 11))
-    assert [seconds for seconds, _ in times] == pytest.approx(
-        [5.0 * n for n in range(10)], abs=0.6
-    )
+    assert [seconds for seconds, _ in times] == pytest.approx([5.0 * n for n in range(10)], abs=0.6)
 
 
 def test_replay_when_fast_does_not_wait_until_the_day_named() -> None:
@@ -81,18 +74,14 @@ def test_replay_when_fast_does_not_wait_until_the_day_named() -> None:
 
 def test_replay_when_held_back_waits_and_goes_on_when_it_may() -> None:
     clock = Clock()
-    times = played(
-        clock, fast_until=T0 + 10 * DAY, may_go_on=lambda _: clock.now >= 102.0
-    )
+    times = played(clock, fast_until=T0 + 10 * DAY, may_go_on=lambda _: clock.now >= 102.0)
     assert times[0][0] == 0.0
     assert [seconds for seconds, _ in times[1:]] == pytest.approx([2.0] * 9, abs=0.06)
 
 
 def test_replay_when_held_back_for_ever_falls_to_its_pace() -> None:
     times = played(Clock(), fast_until=T0 + 10 * DAY, may_go_on=lambda _: False)
-    assert [seconds for seconds, _ in times] == pytest.approx(
-        [5.0 * n for n in range(10)], abs=0.6
-    )
+    assert [seconds for seconds, _ in times] == pytest.approx([5.0 * n for n in range(10)], abs=0.6)
 
 
 def test_replay_when_begun_in_the_middle_plays_what_follows() -> None:
@@ -115,9 +104,7 @@ def test_replay_when_waiting_says_so_at_least_each_second() -> None:
         read=reader(2), pace_seconds=5.0, sleep=clock.sleep, monotonic=clock.monotonic
     )
     at = [clock.now for _ in feed.subscribe(after=T0, should_stop=lambda: False)]
-    assert (
-        max(later - earlier for earlier, later in zip(at, at[1:], strict=False)) <= 1.0
-    )
+    assert max(later - earlier for earlier, later in pairwise(at)) <= 1.0
 
 
 def test_replay_when_nothing_is_stored_ends_at_once() -> None:

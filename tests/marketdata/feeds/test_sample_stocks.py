@@ -33,9 +33,7 @@ def test_instruments_when_asked_are_the_five_stocks() -> None:
 
 def test_history_when_all_is_asked_returns_every_clean_row() -> None:
     for one in FEED.instruments():
-        bars = FEED.history(
-            venue=one.venue, symbol=one.symbol, timeframe=Timeframe.D1, after=None
-        )
+        bars = FEED.history(venue=one.venue, symbol=one.symbol, timeframe=Timeframe.D1, after=None)
         assert len(bars) == ROWS[one.symbol]
         assert (np.diff(bars.opened_at) > 0).all()
         assert not check_bars(bars, timeframe=Timeframe.D1, now_micros=2**62).any()
@@ -45,9 +43,7 @@ def test_history_when_all_is_asked_returns_every_clean_row() -> None:
 
 def test_history_when_after_an_instant_returns_what_opened_later() -> None:
     first = datetime(2012, 5, 18, tzinfo=UTC)
-    bars = FEED.history(
-        venue="NASDAQ", symbol="FB", timeframe=Timeframe.D1, after=first
-    )
+    bars = FEED.history(venue="NASDAQ", symbol="FB", timeframe=Timeframe.D1, after=first)
     assert len(bars) == 195
     assert from_micros(bars.opened_at[0]) == datetime(2012, 5, 21, tzinfo=UTC)
     assert from_micros(bars.closed_at[-1]) == datetime(2013, 3, 2, tzinfo=UTC)
@@ -61,9 +57,7 @@ def test_history_when_after_an_instant_returns_what_opened_later() -> None:
         ("NYSE", "IBM", Timeframe.M1),
     ],
 )
-def test_history_when_not_offered_refuses(
-    venue: str, symbol: str, timeframe: Timeframe
-) -> None:
+def test_history_when_not_offered_refuses(venue: str, symbol: str, timeframe: Timeframe) -> None:
     with pytest.raises(UnsupportedByFeedError):
         FEED.history(venue=venue, symbol=symbol, timeframe=timeframe, after=None)
 
@@ -71,9 +65,7 @@ def test_history_when_not_offered_refuses(
 def test_subscribe_when_asked_refuses() -> None:
     assert FEED.capabilities.has_subscription is False
     with pytest.raises(UnsupportedByFeedError):
-        FEED.subscribe(
-            after=datetime(2000, 1, 1, tzinfo=UTC), should_stop=lambda: False
-        )
+        FEED.subscribe(after=datetime(2000, 1, 1, tzinfo=UTC), should_stop=lambda: False)
 
 
 def test_data_file_when_read_does_not_import_the_package() -> None:
@@ -83,10 +75,7 @@ def test_data_file_when_read_does_not_import_the_package() -> None:
         "sys.exit('bokeh_sampledata' in sys.modules or 'django' in sys.modules)"
     )
     root = Path(__file__).resolve().parents[3]
-    assert (
-        subprocess.run([sys.executable, "-c", code], cwd=root, check=False).returncode
-        == 0
-    )  # noqa: S603
+    assert subprocess.run([sys.executable, "-c", code], cwd=root, check=False).returncode == 0
 
 
 def test_data_file_when_package_is_missing_refuses(
@@ -97,12 +86,8 @@ def test_data_file_when_package_is_missing_refuses(
         data_file()
 
 
-@pytest.mark.parametrize(
-    "content", [b"", b"not gzip", gzip.compress(b"a,b\n"), b"\x1f\x8b\x08"]
-)
-def test_read_listings_when_file_is_broken_refuses(
-    tmp_path: Path, content: bytes
-) -> None:
+@pytest.mark.parametrize("content", [b"", b"not gzip", gzip.compress(b"a,b\n"), b"\x1f\x8b\x08"])
+def test_read_listings_when_file_is_broken_refuses(tmp_path: Path, content: bytes) -> None:
     path = tmp_path / "stocks.csv.gz"
     path.write_bytes(content)
     with pytest.raises(FeedError):

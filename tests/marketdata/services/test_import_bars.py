@@ -49,9 +49,7 @@ def bring_in(path: Path, timeframe: str = "1m", **options: Any) -> ImportedBars:
 
 
 def table() -> list[tuple[object, ...]]:
-    return list(
-        Bar.objects.order_by("opened_at").values_list("opened_at", "close", "volume")
-    )
+    return list(Bar.objects.order_by("opened_at").values_list("opened_at", "close", "volume"))
 
 
 def counts(report: ImportedBars) -> tuple[int, ...]:
@@ -112,9 +110,7 @@ def test_import_bars_when_volumes_are_fractions_has_small_lots(tmp_path: Path) -
 
 
 def test_import_bars_when_grid_is_given_keeps_it(tmp_path: Path) -> None:
-    report = bring_in(
-        written(tmp_path, [row(0)]), tick_size=Decimal("0.05"), lot_size=Decimal(100)
-    )
+    report = bring_in(written(tmp_path, [row(0)]), tick_size=Decimal("0.05"), lot_size=Decimal(100))
     assert (report.tick_size, report.lot_size) == ("0.05", "100")
     assert report.grid == "tick given, lot given"
 
@@ -158,16 +154,11 @@ def test_import_bars_when_most_rows_are_off_grid_stores_nothing(tmp_path: Path) 
 
 
 def test_import_bars_when_rows_lie_far_apart_says_so(tmp_path: Path) -> None:
-    assert (
-        "is 1m the right timeframe?"
-        in bring_in(written(tmp_path, [row(0), row(5)])).notes[0]
-    )
+    assert "is 1m the right timeframe?" in bring_in(written(tmp_path, [row(0), row(5)])).notes[0]
 
 
 def test_import_bars_when_every_row_is_bad_stores_nothing(tmp_path: Path) -> None:
-    with pytest.raises(
-        BadBarFileError, match=r"every one of 2 rows .*line 2: wrong number"
-    ):
+    with pytest.raises(BadBarFileError, match=r"every one of 2 rows .*line 2: wrong number"):
         bring_in(written(tmp_path, ["a", "b"]))
     assert (Instrument.objects.count(), BarImport.objects.count()) == (0, 0)
 
@@ -176,9 +167,7 @@ def test_import_bars_when_file_breaks_off_stores_nothing(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(bar_files, "CHUNK_ROWS", 100)
-    whole = gzip.compress(
-        "\n".join([HEADER, *(row(n) for n in range(20_000))]).encode()
-    )
+    whole = gzip.compress("\n".join([HEADER, *(row(n) for n in range(20_000))]).encode())
     path = tmp_path / "bars.csv.gz"
     path.write_bytes(whole[: len(whole) * 9 // 10])
     with pytest.raises(BadBarFileError, match="cut off"):
@@ -203,9 +192,7 @@ def test_import_bars_when_interrupted_stores_nothing(tmp_path: Path) -> None:
 def test_import_bars_when_disordered_and_doubled_stores_each_once(
     tmp_path: Path,
 ) -> None:
-    report = bring_in(
-        written(tmp_path, [row(2), row(0), row(2), row(1), row(0, 11), row(0)])
-    )
+    report = bring_in(written(tmp_path, [row(2), row(0), row(2), row(1), row(0, 11), row(0)]))
     assert counts(report) == (6, 3, 0, 0, 2, 1)
     assert [close for _, close, _ in table()] == [10.5, 10.5, 10.5]
     rejected = RejectedBar.objects.get()
@@ -229,7 +216,7 @@ def test_import_bars_when_doubles_are_unmeasured_counts_them_equal(
 def test_import_bars_when_cut_doubled_and_shuffled_anyhow_gives_the_same_table(
     tmp_path: Path, data: st.DataObject
 ) -> None:
-    rows = [row(n, 10 + n / 100, random.Random(n).choice(["", n])) for n in range(10)]  # noqa: S311
+    rows = [row(n, 10 + n / 100, random.Random(n).choice(["", n])) for n in range(10)]
     files = data.draw(
         st.lists(st.lists(st.sampled_from(rows), min_size=1, max_size=30), max_size=4)
     )
@@ -303,13 +290,9 @@ REAL_FILES = (
 )
 
 
-@pytest.mark.skipif(
-    not DATA.is_dir(), reason="the recorded market data is not on this machine"
-)
-@pytest.mark.parametrize(
-    ("name", "timeframe", "rows", "rejected", "splits"), REAL_FILES
-)
-def test_import_bars_when_file_is_real_counts_match(  # noqa: PLR0913, PLR0917
+@pytest.mark.skipif(not DATA.is_dir(), reason="the recorded market data is not on this machine")
+@pytest.mark.parametrize(("name", "timeframe", "rows", "rejected", "splits"), REAL_FILES)
+def test_import_bars_when_file_is_real_counts_match(
     name: str, timeframe: str, rows: int, rejected: int, splits: int
 ) -> None:
     report = bring_in(DATA / name, timeframe)

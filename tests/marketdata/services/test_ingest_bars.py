@@ -2,7 +2,6 @@
 
 import random
 import struct
-from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 
@@ -57,10 +56,10 @@ def stream(instrument: Instrument) -> Stream:
 
 
 @pytest.fixture
-def heard(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[Event]]:
+def heard(monkeypatch: pytest.MonkeyPatch) -> list[Event]:
     events: list[Event] = []
     monkeypatch.setattr(bus, "_listeners", [events.extend])
-    yield events
+    return events
 
 
 def bar(minute: int = 0, close: float = 10.0, volume: float | None = 3.0) -> BarValue:
@@ -70,7 +69,7 @@ def bar(minute: int = 0, close: float = 10.0, volume: float | None = 3.0) -> Bar
 
 
 def many(count: int, seed: int = 1) -> BarSeries:
-    chance = random.Random(seed)  # noqa: S311 - test data
+    chance = random.Random(seed)
     return series_of(
         [
             bar(
@@ -85,9 +84,7 @@ def many(count: int, seed: int = 1) -> BarSeries:
 
 def stored(instrument: Instrument) -> list[tuple[object, ...]]:
     names = ("opened_at", "closed_at", "open", "high", "low", "close", "volume")
-    rows = Bar.objects.filter(instrument=instrument, timeframe="1m").order_by(
-        "opened_at"
-    )
+    rows = Bar.objects.filter(instrument=instrument, timeframe="1m").order_by("opened_at")
     return list(rows.values_list(*names))
 
 
@@ -119,9 +116,7 @@ def test_store_bars_when_either_way_is_taken_stores_the_same(
 
 
 @pytest.mark.parametrize("count", [300, 5000])
-def test_store_bars_when_twice_changes_nothing(
-    instrument: Instrument, count: int
-) -> None:
+def test_store_bars_when_twice_changes_nothing(instrument: Instrument, count: int) -> None:
     keep(instrument, many(count))
     with connection.cursor() as cursor:
         cursor.execute("SELECT max(xmin::text::bigint), max(ctid) FROM marketdata_bar")
@@ -133,9 +128,7 @@ def test_store_bars_when_twice_changes_nothing(
 
 
 @pytest.mark.parametrize("count", [300, 5000])
-def test_store_bars_when_some_differ_corrects_those(
-    instrument: Instrument, count: int
-) -> None:
+def test_store_bars_when_some_differ_corrects_those(instrument: Instrument, count: int) -> None:
     keep(instrument, many(count))
     changed = many(count + 10)
     changed.volume[5] = np.nan if not np.isnan(changed.volume[5]) else 1.0
@@ -150,9 +143,7 @@ def test_store_bars_when_any_float_keeps_every_bit(instrument: Instrument) -> No
         values = (tricky * count)[:count]
         series = series_of(
             [
-                BarValue(
-                    T0 + n * MINUTE, T0 + (n + 1) * MINUTE, one, one, one, one, one
-                )
+                BarValue(T0 + n * MINUTE, T0 + (n + 1) * MINUTE, one, one, one, one, one)
                 for n, one in enumerate(values)
             ]
         )
@@ -164,14 +155,10 @@ def test_store_bars_when_any_float_keeps_every_bit(instrument: Instrument) -> No
 
 
 @pytest.mark.parametrize("count", [300, 5000])
-def test_store_bars_when_one_is_bad_stores_none(
-    instrument: Instrument, count: int
-) -> None:
+def test_store_bars_when_one_is_bad_stores_none(instrument: Instrument, count: int) -> None:
     bars = many(count)
     bars.high[count - 1] = 0.5
-    with pytest.raises(
-        BadBarsError, match=f"bar {count} of {count}: high is below low"
-    ):
+    with pytest.raises(BadBarsError, match=f"bar {count} of {count}: high is below low"):
         keep(instrument, bars)
     assert stored(instrument) == []
 
@@ -196,9 +183,7 @@ def test_store_bars_when_split_anyhow_gives_the_same_table(
     instrument: Instrument, data: st.DataObject
 ) -> None:
     whole = many(12)
-    parts = data.draw(
-        st.lists(st.lists(st.integers(0, 11), unique=True).map(sorted), max_size=6)
-    )
+    parts = data.draw(st.lists(st.lists(st.integers(0, 11), unique=True).map(sorted), max_size=6))
     parts.append(list(range(12)))
     order = data.draw(st.permutations(parts))
     with transaction.atomic():
@@ -214,9 +199,7 @@ def one(instrument: Instrument, minute: int = 0, close: float = 10.0) -> StreamB
 
 def seal(stream: Stream, minute: int, bars: list[StreamBar], lag_ms: int = 7) -> object:
     closed_at = T0 + (minute + 1) * MINUTE
-    return seal_instant(
-        stream_id=stream.pk, closed_at=closed_at, bars=bars, lag_ms=lag_ms
-    )
+    return seal_instant(stream_id=stream.pk, closed_at=closed_at, bars=bars, lag_ms=lag_ms)
 
 
 def sealed(stream: Stream) -> list[tuple[datetime, int, int]]:
@@ -256,9 +239,7 @@ def test_seal_instant_when_bar_is_late_keeps_it_aside(
     stream: Stream, instrument: Instrument
 ) -> None:
     seal(stream, 1, [one(instrument, 1)])
-    outcome = seal(
-        stream, 2, [one(instrument, 2), one(instrument, 0), one(instrument, 1, 11.0)]
-    )
+    outcome = seal(stream, 2, [one(instrument, 2), one(instrument, 0), one(instrument, 1, 11.0)])
     assert (outcome.is_new, outcome.late) == (True, 2)
     assert stored(instrument) == as_rows(series_of([bar(1), bar(2)]))
     late = LateBar.objects.order_by("opened_at").values_list("opened_at", "close")
@@ -298,9 +279,7 @@ def test_seal_instant_when_a_bar_is_bad_stores_nothing(
     assert (Bar.objects.count(), sealed(stream)) == (0, [])
 
 
-def test_seal_instant_when_stream_was_moved_refuses(
-    stream: Stream, instrument: Instrument
-) -> None:
+def test_seal_instant_when_stream_was_moved_refuses(stream: Stream, instrument: Instrument) -> None:
     with pytest.raises(SealOrderError, match="was moved meanwhile"):
         seal_instant(
             stream_id=stream.pk,
@@ -329,14 +308,12 @@ def test_seal_instants_when_many_seals_the_new_ones_in_one_commit(
     keep(instrument, many(10))
     seal(stream, 2, [StreamBar(instrument.pk, Timeframe.M1, bars_of(many(10))[2])])
     instants = [(T0 + (n + 1) * MINUTE, 1) for n in range(10)]
-    random.Random(5).shuffle(instants)  # noqa: S311 - test data
+    random.Random(5).shuffle(instants)
     assert seal_instants(stream_id=stream.pk, instants=instants) == 7
     assert seal_instants(stream_id=stream.pk, instants=instants) == 0
     stream.refresh_from_db()
     assert stream.sealed_to == T0 + 10 * MINUTE
-    assert [at for at, _, _ in sealed(stream)] == [
-        T0 + n * MINUTE for n in range(3, 11)
-    ]
+    assert [at for at, _, _ in sealed(stream)] == [T0 + n * MINUTE for n in range(3, 11)]
     assert len(heard) == 8
 
 

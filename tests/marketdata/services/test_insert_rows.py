@@ -35,9 +35,7 @@ T = datetime(2024, 3, 1, 9, 30, 0, 123456, tzinfo=UTC)
 def table(db: None) -> Iterator[str]:
     with connection.cursor() as cursor:
         definitions = ", ".join(f"{name} {sql_type}" for name, sql_type in COLUMNS)
-        cursor.execute(
-            f"CREATE TEMP TABLE given (id bigserial PRIMARY KEY, {definitions})"
-        )
+        cursor.execute(f"CREATE TEMP TABLE given (id bigserial PRIMARY KEY, {definitions})")
         cursor.execute("CREATE UNIQUE INDEX ON given (number)")
     yield "given"
     with connection.cursor() as cursor:
@@ -64,9 +62,7 @@ def test_insert_rows_when_every_type_returns_equal_values(table: str) -> None:
         "it's 100 % \\ fine",
         [True, False],
     ]
-    returned = insert_rows(
-        table=table, columns=COLUMNS, rows=[given_row], returning=NAMES
-    )
+    returned = insert_rows(table=table, columns=COLUMNS, rows=[given_row], returning=NAMES)
     stored = list(returned[0])
     stored[4] = json.loads(stored[4])
     assert stored == given_row
@@ -79,9 +75,7 @@ def test_insert_rows_when_none_stores_null(table: str) -> None:
 
 def test_insert_rows_when_other_zone_keeps_the_instant(table: str) -> None:
     kolkata = T.astimezone(timezone(timedelta(hours=5, minutes=30)))
-    returned = insert_rows(
-        table=table, columns=COLUMNS, rows=[row(at=kolkata)], returning=["at"]
-    )
+    returned = insert_rows(table=table, columns=COLUMNS, rows=[row(at=kolkata)], returning=["at"])
     assert returned == [(T,)]
 
 
@@ -124,17 +118,13 @@ def test_insert_rows_when_conflict_updates_returns_new_value(table: str) -> None
 
 def test_insert_rows_when_many_rows_is_one_statement(table: str) -> None:
     with CaptureQueriesContext(connection) as captured:
-        insert_rows(
-            table=table, columns=COLUMNS, rows=[row(number) for number in range(50)]
-        )
+        insert_rows(table=table, columns=COLUMNS, rows=[row(number) for number in range(50)])
     assert len(captured) == 1
 
 
 def test_insert_rows_when_no_rows_asks_nothing(table: str) -> None:
     with CaptureQueriesContext(connection) as captured:
-        assert (
-            insert_rows(table=table, columns=COLUMNS, rows=[], returning=["id"]) == []
-        )
+        assert insert_rows(table=table, columns=COLUMNS, rows=[], returning=["id"]) == []
     assert len(captured) == 0
 
 
@@ -147,19 +137,15 @@ def test_insert_rows_when_no_rows_asks_nothing(table: str) -> None:
         {"facts": {"deep": [math.nan]}},
         {"amount": Decimal("NaN")},
         {"amount": Decimal("Infinity")},
-        {"at": datetime(2024, 3, 1)},  # noqa: DTZ001 naive on purpose
+        {"at": datetime(2024, 3, 1)},
         {"number": np.int64(4)},
         {"series": np.array([1.0])},
         {"words": b"bytes"},
     ],
 )
-def test_insert_rows_when_value_would_bend_refuses(
-    table: str, changes: dict[str, Any]
-) -> None:
+def test_insert_rows_when_value_would_bend_refuses(table: str, changes: dict[str, Any]) -> None:
     with pytest.raises(BadRowError):
-        insert_rows(
-            table=table, columns=COLUMNS, rows=[row(1), row(**{"number": 2, **changes})]
-        )
+        insert_rows(table=table, columns=COLUMNS, rows=[row(1), row(**{"number": 2, **changes})])
     with connection.cursor() as cursor:
         cursor.execute("SELECT count(*) FROM given")
         assert cursor.fetchone() == (0,)
@@ -180,23 +166,11 @@ def test_insert_rows_when_type_is_no_type_refuses(table: str) -> None:
     suppress_health_check=[HealthCheck.function_scoped_fixture],
     deadline=None,
 )
-@given(
-    values=st.lists(
-        st.floats(allow_nan=False, allow_infinity=False), min_size=1, max_size=40
-    )
-)
-def test_insert_rows_when_any_float_keeps_every_bit(
-    table: str, values: list[float]
-) -> None:
+@given(values=st.lists(st.floats(allow_nan=False, allow_infinity=False), min_size=1, max_size=40))
+def test_insert_rows_when_any_float_keeps_every_bit(table: str, values: list[float]) -> None:
     with connection.cursor() as cursor:
         cursor.execute("TRUNCATE given")
-    rows = [
-        row(number, value=value, series=values) for number, value in enumerate(values)
-    ]
-    returned = insert_rows(
-        table=table, columns=COLUMNS, rows=rows, returning=["value", "series"]
-    )
+    rows = [row(number, value=value, series=values) for number, value in enumerate(values)]
+    returned = insert_rows(table=table, columns=COLUMNS, rows=rows, returning=["value", "series"])
     assert [bits(value) for value, _ in returned] == [bits(value) for value in values]
-    assert [bits(value) for value in returned[-1][1]] == [
-        bits(value) for value in values
-    ]
+    assert [bits(value) for value in returned[-1][1]] == [bits(value) for value in values]

@@ -44,11 +44,7 @@ def test_create_demo_stream_when_loaded_lasts_a_working_day() -> None:
     assert stream.instruments.count() == 5
     assert stream.sealed_to == datetime(2002, 1, 1, tzinfo=UTC)
     assert stream.ends_at == datetime(2013, 3, 2, tzinfo=UTC)
-    closes = (
-        Bar.objects.filter(closed_at__gt=stream.fast_until)
-        .values("closed_at")
-        .distinct()
-    )
+    closes = Bar.objects.filter(closed_at__gt=stream.fast_until).values("closed_at").distinct()
     assert closes.count() * stream.pace_seconds == pytest.approx(8 * 3600, rel=0.01)
     assert Seal.objects.count() == 0
 

@@ -13,7 +13,7 @@ from threading import Event, Thread
 
 import psycopg2
 import pytest
-from django.db import connection
+from django.db import connection, transaction
 from redis import Redis
 
 from domain.bars import Bar as BarValue
@@ -47,7 +47,11 @@ ROOT = Path(__file__).resolve().parents[3]
 T0 = datetime(2024, 1, 1, tzinfo=UTC)
 MINUTE = timedelta(minutes=1)
 DAYS = 30
-NEVER: Callable[[], bool] = lambda: False  # noqa: E731 - a value handed in, typed
+
+
+def never() -> bool:
+    """Return that nobody wants it to stop."""
+    return False
 
 
 def bar(minute: int) -> BarValue:
@@ -55,17 +59,18 @@ def bar(minute: int) -> BarValue:
     return BarValue(opened_at, opened_at + MINUTE, 10.0, 11.0, 9.0, 10.5, 1.0)
 
 
+@transaction.atomic  # a running feed must not see it half made
 def make_stream(*, bars: int = DAYS, pace: float = 0.0, **fields: object) -> Stream:
     """Return a replay stream of one-minute bars of two instruments."""
     stream = Stream.objects.create(
         **{
-            **{
-                "name": "minutes",
-                "kind": "replay",
-                "feed": "replay",
-                "timeframes": ["1m"],
-            },
-            **{"sealed_to": T0, "pace_seconds": pace, **fields},
+            "name": "minutes",
+            "kind": "replay",
+            "feed": "replay",
+            "timeframes": ["1m"],
+            "sealed_to": T0,
+            "pace_seconds": pace,
+            **fields,
         }
     )
     for symbol in ("ONE", "TWO"):
@@ -93,16 +98,12 @@ def make_account(stream: Stream, name: str = "paper") -> Account:
 
 def instant(minute: int, *symbols: str) -> FeedInstant:
     """Return the instant that closes the minute."""
-    bars = tuple(
-        FeedBar("TEST", symbol, Timeframe.M1, bar(minute)) for symbol in symbols
-    )
+    bars = tuple(FeedBar("TEST", symbol, Timeframe.M1, bar(minute)) for symbol in symbols)
     return FeedInstant(T0 + (minute + 1) * MINUTE, bars)
 
 
 def seals() -> list[tuple[datetime, int, int]]:
-    return list(
-        Seal.objects.order_by("closed_at").values_list("closed_at", "bars", "lag_ms")
-    )
+    return list(Seal.objects.order_by("closed_at").values_list("closed_at", "bars", "lag_ms"))
 
 
 EVERY_SEAL = [(T0 + (minute + 1) * MINUTE, 2, 0) for minute in range(DAYS)]
@@ -162,7 +163,7 @@ def test_deliver_when_bars_are_not_the_streams_drops_them(db: None) -> None:
 
 def test_play_stream_when_played_to_the_end_says_so(db: None) -> None:
     stream = make_stream()
-    assert play_stream("minutes", NEVER) is True
+    assert play_stream("minutes", never) is True
     stream.refresh_from_db()
     assert (seals(), stream.is_finished, stream.sealed_to) == (
         EVERY_SEAL,
@@ -177,13 +178,13 @@ def test_play_stream_when_played_to_the_end_says_so(db: None) -> None:
         None,
     )
     assert "manage.py fresh_start" in alert.message
-    assert play_stream("minutes", NEVER) is True
+    assert play_stream("minutes", never) is True
     assert (len(seals()), Alert.objects.count()) == (DAYS, 1)
 
 
 def test_play_stream_when_it_has_an_end_finishes_there(db: None) -> None:
     make_stream(ends_at=T0 + 3 * MINUTE)
-    assert play_stream("minutes", NEVER) is True
+    assert play_stream("minutes", never) is True
     assert seals() == EVERY_SEAL[:3]
 
 
@@ -193,7 +194,7 @@ def test_play_stream_when_stopped_is_not_finished_and_goes_on_later(db: None) ->
     stream.refresh_from_db()
     assert (len(seals()), stream.is_finished) == (1, False)
     Stream.objects.update(pace_seconds=0.0)
-    play_stream("minutes", NEVER)
+    play_stream("minutes", never)
     assert seals() == EVERY_SEAL
 
 
@@ -216,7 +217,7 @@ def test_play_stream_when_edited_ends_early_to_be_read_again(db: None) -> None:
 
 def test_play_stream_when_unknown_refuses(db: None) -> None:
     with pytest.raises(UnknownStreamError):
-        play_stream("nowhere", NEVER)
+        play_stream("nowhere", never)
 
 
 def test_play_stream_when_another_process_writes_refuses(db: None) -> None:
@@ -226,7 +227,7 @@ def test_play_stream_when_another_process_writes_refuses(db: None) -> None:
         with other.cursor() as cursor:
             cursor.execute("SELECT pg_advisory_lock(20017, %s)", [stream.pk])
         with pytest.raises(StreamBusyError):
-            play_stream("minutes", NEVER)
+            play_stream("minutes", never)
     finally:
         other.close()
     assert seals() == []
@@ -257,7 +258,7 @@ def test_run_feed_when_its_session_is_killed_again_and_again_seals_each_instant_
     replay_streams: Callable[..., Stream],
 ) -> None:
     replay_streams(pace=0.1)
-    feed = Thread(target=run_feed, args=("minutes", NEVER), daemon=True)
+    feed = Thread(target=run_feed, args=("minutes", never), daemon=True)
     feed.start()
     for wanted in (3, 10, 20):
         wait_until(lambda wanted=wanted: Seal.objects.count() >= wanted)
@@ -273,7 +274,7 @@ def test_run_feed_when_its_session_is_killed_again_and_again_seals_each_instant_
 
 
 def test_run_feed_when_the_stream_is_unknown_ends(transactional_db: None) -> None:
-    run_feed("nowhere", NEVER)
+    run_feed("nowhere", never)
 
 
 def test_deliver_all_when_streams_come_and_end_idles_until_stopped(
@@ -295,7 +296,7 @@ def test_feed_when_told_to_end_leaves_in_order(
 ) -> None:
     stream = replay_streams(pace=0.05)
     name = connection.settings_dict["NAME"]
-    process = subprocess.Popen(  # noqa: S603
+    process = subprocess.Popen(
         [sys.executable, "manage.py", "feed"],
         cwd=ROOT,
         env={

@@ -50,6 +50,7 @@ def deliver_all(stop: Event, *, only: str | None = None) -> None:
     ends = time.monotonic() + STOP_SECONDS
     for thread in threads.values():
         thread.join(max(0.0, ends - time.monotonic()))
+    connection.close()
     log.info("feed stopped")
 
 

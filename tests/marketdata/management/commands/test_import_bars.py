@@ -32,9 +32,12 @@ def test_import_bars_when_json_prints_one_object(
 ) -> None:
     call_command("import_bars", str(bars_file), *NAMED, "--json")
     answer = json.loads(capsys.readouterr().out)
-    assert {
-        name: answer[name] for name in ("rows", "inserted", "repeated", "rejected")
-    } == {**{"rows": 3, "inserted": 1, "repeated": 1, "rejected": 1}}
+    assert {name: answer[name] for name in ("rows", "inserted", "repeated", "rejected")} == {
+        "rows": 3,
+        "inserted": 1,
+        "repeated": 1,
+        "rejected": 1,
+    }
     assert (answer["instrument"], answer["tick_size"], answer["lot_size"]) == (
         "TEST:ABC",
         "1",
@@ -48,9 +51,7 @@ def test_import_bars_when_for_a_person_says_what_it_inferred(
 ) -> None:
     call_command("import_bars", str(bars_file), *NAMED)
     said = capsys.readouterr().out
-    assert (
-        "3 rows: 1 inserted, 0 unchanged, 0 corrected, 1 repeated, 1 rejected" in said
-    )
+    assert "3 rows: 1 inserted, 0 unchanged, 0 corrected, 1 repeated, 1 rejected" in said
     assert "tick size 1, lot size 1 (tick inferred" in said
     assert "rejected: 1 x wrong number of columns" in said
 
@@ -78,7 +79,7 @@ def test_import_bars_when_asked_wrongly_says_one_line(
 
 
 def test_import_bars_when_run_as_a_program_fails_with_one_line(tmp_path: Path) -> None:
-    ended = subprocess.run(  # noqa: S603
+    ended = subprocess.run(
         [
             sys.executable,
             "manage.py",
