@@ -98,23 +98,8 @@ class HeldPosition:
     """One open position; `bot` is '' for a person's."""
 
     instrument_id: int
-    bot_id: int | None
     bot: str
     quantity: Decimal
-
-
-def open_positions(account_id: int) -> list[HeldPosition]:
-    """Return the account's open positions in natural order."""
-    with connection.cursor() as cursor:
-        cursor.execute(
-            "SELECT p.instrument_id, p.bot_id, coalesce(t.name, ''), p.quantity"
-            " FROM execution_position p LEFT JOIN strategies_bot t ON t.id = p.bot_id"
-            " JOIN marketdata_instrument i ON i.id = p.instrument_id"
-            " WHERE p.account_id = %s AND p.quantity <> 0"
-            " ORDER BY i.venue, i.symbol, 3",
-            (account_id,),
-        )
-        return [HeldPosition(*row) for row in cursor.fetchall()]
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,31 +114,51 @@ class AliveOrder:
     reduce_only: bool
 
 
-def alive_orders(account_id: int) -> list[AliveOrder]:
-    """Return the account's unfinished orders, oldest first."""
+HOLDINGS = f"""
+SELECT 'position', p.instrument_id, coalesce(t.name, ''), '', p.quantity, 0, false, i.venue,
+       i.symbol, 0
+FROM execution_position p JOIN marketdata_instrument i ON i.id = p.instrument_id
+LEFT JOIN strategies_bot t ON t.id = p.bot_id
+WHERE p.account_id = %s AND p.quantity <> 0
+UNION ALL
+SELECT 'order', o.instrument_id, coalesce(t.name, ''), o.state, d.requested, o.reserved,
+       o.reduce_only, '', '', o.id
+FROM execution_order o JOIN risk_decision d ON d.id = o.decision_id
+LEFT JOIN strategies_bot t ON t.id = o.bot_id
+WHERE o.account_id = %s AND {ALIVE}
+ORDER BY 8, 9, 3, 10
+"""
+
+
+def holdings(account_id: int) -> tuple[list[HeldPosition], list[AliveOrder]]:
+    """Return the open positions in natural order, and the unfinished orders, oldest first."""
+    positions, orders = [], []
     with connection.cursor() as cursor:
-        cursor.execute(
-            "SELECT o.instrument_id, coalesce(t.name, ''), o.state, d.requested, o.reserved,"
-            " o.reduce_only FROM execution_order o JOIN risk_decision d ON d.id = o.decision_id"
-            " LEFT JOIN strategies_bot t ON t.id = o.bot_id"
-            f" WHERE o.account_id = %s AND {ALIVE} ORDER BY o.id",
-            (account_id,),
-        )
-        return [AliveOrder(*row) for row in cursor.fetchall()]
+        cursor.execute(HOLDINGS, (account_id, account_id))
+        for row in cursor.fetchall():
+            if row[0] == "position":
+                positions.append(HeldPosition(row[1], row[2], row[4]))
+            else:
+                orders.append(AliveOrder(*row[1:7]))
+    return positions, orders
 
 
 def day_start_equity(account_id: int, closed_at: datetime) -> Decimal | None:
     """Return the equity the UTC day of `closed_at` began with; midnight ends the day before."""
-    just_before = closed_at - timedelta(microseconds=1)
-    day = just_before.replace(hour=0, minute=0, second=0, microsecond=0)
     with connection.cursor() as cursor:
         cursor.execute(
             "SELECT equity FROM execution_equitypoint WHERE account_id = %s AND closed_at <= %s"
             " ORDER BY closed_at DESC LIMIT 1",
-            (account_id, day),
+            (account_id, day_of(closed_at)),
         )
         row = cursor.fetchone()
     return None if row is None else row[0]
+
+
+def day_of(closed_at: datetime) -> datetime:
+    """Return the start of the UTC day that `closed_at` belongs to; midnight ends a day."""
+    just_before = closed_at - timedelta(microseconds=1)
+    return just_before.replace(hour=0, minute=0, second=0, microsecond=0)
 
 
 BEHIND = """

@@ -7,7 +7,7 @@ from decimal import Decimal
 from domain.money import ZERO, notional, to_price, to_ticks
 from domain.portfolio import fall
 from execution.models import Book
-from execution.queries import open_positions
+from execution.queries import holdings
 from marketdata.models import Account
 from marketdata.queries import instrument_terms, last_closes
 
@@ -26,7 +26,7 @@ class Marked:
 def mark_to_market(account: Account) -> Marked:
     """Return the account at the newest closes its stream has sealed."""
     book = Book.objects.get(account=account)
-    held = open_positions(account.pk)
+    held, _ = holdings(account.pk)
     terms = instrument_terms([one.instrument_id for one in held])
     closes = last_closes(
         instrument_ids=[one.instrument_id for one in held],

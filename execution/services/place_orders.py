@@ -17,10 +17,9 @@ from execution.queries import (
     AliveOrder,
     HeldPosition,
     LockedBook,
-    alive_orders,
     day_start_equity,
+    holdings,
     lock_book,
-    open_positions,
 )
 from execution.trade_cycle import (
     BotPlan,
@@ -86,11 +85,11 @@ class Cycle:
 
 @dataclass(frozen=True, slots=True)
 class CycleReport:
-    """How much one instant produced; None fields do not exist: a lost race returns no report."""
+    """How much one instant produced; quiet: nothing is on its way to a venue or back."""
 
     signals: int
     orders: int
-    equity: Decimal
+    is_quiet: bool
 
 
 def place_orders(
@@ -101,10 +100,10 @@ def place_orders(
     with transaction.atomic():
         book = lock_book(account.pk)
         control = control_for_share(account.pk)
-        alive = alive_orders(account.pk)
-        if book.decided_to != cycle.decided_to or not _gate_is_open(alive, book, closed_at):
+        held, alive = holdings(account.pk)
+        if book.decided_to != cycle.decided_to or not _gate_is_open(cycle, book, held, alive):
             return None
-        positions = _marked(open_positions(account.pk), cycle)
+        positions = _marked(held, cycle)
         snapshot = _snapshot(account.pk, book, positions, closed_at)
         result = decide(
             InstantInput(
@@ -123,17 +122,29 @@ def place_orders(
             )
         )
         placed = _record(cycle, result, snapshot)
-        _record_equity(account.pk, closed_at, snapshot)
-        _advance(account.pk, closed_at, snapshot.peak_equity)
+        _advance(account.pk, closed_at, snapshot)
         publish(*placed, _moved(account.pk, book.version + 1, result))
-    return CycleReport(len(result.decided), len(placed), snapshot.equity)
+    return CycleReport(len(result.decided), len(placed), is_quiet=not alive and not placed)
 
 
-def _gate_is_open(alive: Sequence[AliveOrder], book: LockedBook, closed_at: datetime) -> bool:
-    """Tell whether nothing is unsent and, while orders work, all is settled through the instant."""
+def _gate_is_open(
+    cycle: Cycle,
+    book: LockedBook,
+    held: Sequence[HeldPosition],
+    alive: Sequence[AliveOrder],
+) -> bool:
+    """Tell whether nothing is unsent and nothing of this instant is still to be settled."""
+    closed_at = cycle.instant.closed_at
     if any(order.state not in (OPEN, PARTIAL) for order in alive):
         return False
-    return not alive or book.settled_to >= closed_at
+    if book.settled_to >= closed_at:
+        return True
+    split_is_due = any(
+        book.settled_to <= split.effective_at < closed_at
+        for one in held
+        for split in cycle.terms[one.instrument_id].splits
+    )
+    return not alive and not split_is_due
 
 
 def _marked(held: Sequence[HeldPosition], cycle: Cycle) -> tuple[MarkedPosition, ...]:
@@ -305,27 +316,24 @@ def _placed_event(account: Account, one: Decided) -> OrderPlaced:
     )
 
 
-def _record_equity(account_id: int, closed_at: datetime, snapshot: PortfolioSnapshot) -> None:
+def _advance(account_id: int, closed_at: datetime, snapshot: PortfolioSnapshot) -> None:
+    """Write the equity point and move the book past the instant."""
     with connection.cursor() as cursor:
         cursor.execute(
-            "INSERT INTO execution_equitypoint (account_id, closed_at, cash, positions_value,"
-            " equity) VALUES (%s, %s, %s, %s, %s)",
+            "WITH point AS (INSERT INTO execution_equitypoint (account_id, closed_at, cash,"
+            "  positions_value, equity) VALUES (%s, %s, %s, %s, %s))"
+            " UPDATE execution_book SET decided_to = %s, peak_equity = %s, version = version + 1,"
+            "  moved_at = clock_timestamp() WHERE account_id = %s",
             (
                 account_id,
                 closed_at,
                 snapshot.cash,
                 snapshot.equity - snapshot.cash,
                 snapshot.equity,
+                closed_at,
+                snapshot.peak_equity,
+                account_id,
             ),
-        )
-
-
-def _advance(account_id: int, closed_at: datetime, peak: Decimal) -> None:
-    with connection.cursor() as cursor:
-        cursor.execute(
-            "UPDATE execution_book SET decided_to = %s, peak_equity = %s, version = version + 1,"
-            " moved_at = clock_timestamp() WHERE account_id = %s",
-            (closed_at, peak, account_id),
         )
 
 

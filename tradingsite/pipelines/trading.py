@@ -16,11 +16,11 @@ from domain.instruments import InstrumentTerms
 from domain.money import from_nano
 from execution.queries import Step, next_step
 from execution.services.book_fills import book_fills
-from execution.services.place_orders import Cycle, place_orders
+from execution.services.place_orders import Cycle, CycleReport, place_orders
 from execution.services.submit_orders import submit_orders
 from execution.trade_cycle import BotPlan, ScoredBar
 from marketdata.models import Account
-from marketdata.queries import instrument_terms
+from marketdata.queries import SealedInstant, instrument_terms, seals_after
 from mlweights.queries import WeightHistory, weight_history
 from mlweights.services.record_scores import NewScore, record_scores
 from strategies.bots.registry import make_strategy
@@ -32,6 +32,7 @@ from tradingsite.pipelines.scoring import Folds, Watched
 
 WALK_LOCK = 7301  # first half of the advisory lock key; the second is the account
 SLICE_SECONDS = 0.25
+SEALS_READ = 64
 
 log = structlog.get_logger("walk")
 _folds = Folds()
@@ -70,11 +71,11 @@ def _walk_slice(account_id: int) -> None:
             return
         if desk is None or (step.instant and step.instant.closed_at > desk.sealed_to):
             desk = _load_desk(account_id, step.sealed_to)
-        if not _take(step, desk):
+        if not _take(step, desk, deadline):
             return
 
 
-def _take(step: Step, desk: Desk) -> bool:
+def _take(step: Step, desk: Desk, deadline: float) -> bool:
     """Do one step; tell whether it moved the record."""
     if step.kind == "dispatch":
         return submit_orders(desk.account) > 0
@@ -84,14 +85,31 @@ def _take(step: Step, desk: Desk) -> bool:
         for fill in book_fills(desk.account, step.instant.closed_at):
             log.info("filled", walk=_id(desk, fill.decided_at), execution=fill.execution_id)
         return True
-    return _decide(step, desk)
+    return _decide_on(step, desk, deadline)
 
 
-def _decide(step: Step, desk: Desk) -> bool:
-    """Score, then decide one instant."""
-    instant = step.instant
-    if instant is None:
-        return False
+def _decide_on(step: Step, desk: Desk, deadline: float) -> bool:
+    """Decide this instant and, while nothing else is due, the sealed ones after it.
+
+    Going on without asking what is next is safe: each decision checks the book and its gate
+    again under the lock, and refuses when something else has to come first.
+    """
+    decided_to, moved = step.decided_to, False
+    ahead = seals_after(
+        stream_id=desk.account.stream_id, after=decided_to, up_to=desk.sealed_to, limit=SEALS_READ
+    )
+    for instant in ahead:
+        report = _decide(instant, decided_to, desk)
+        if report is None:
+            return moved
+        decided_to, moved = instant.closed_at, True
+        if not report.is_quiet or time.monotonic() >= deadline:
+            return True
+    return moved
+
+
+def _decide(instant: SealedInstant, decided_to: datetime, desk: Desk) -> CycleReport | None:
+    """Score, then decide one instant; None when the record had something else to do first."""
     watched = _watched(desk, instant.closed_at)
     scored = _folds.score(watched, closed_at=instant.closed_at, sealed_to=desk.sealed_to)
     new = [_new_score(bar) for bar in scored.values() if bar.score.value is not None]
@@ -101,7 +119,7 @@ def _decide(step: Step, desk: Desk) -> bool:
             env=settings.DESK_ENVIRONMENT,
             account=desk.account,
             instant=instant,
-            decided_to=step.decided_to,
+            decided_to=decided_to,
             bots=desk.bots,
             scored=scored,
             score_ids=score_ids,
@@ -116,7 +134,7 @@ def _decide(step: Step, desk: Desk) -> bool:
             signals=report.signals,
             orders=report.orders,
         )
-    return report is not None
+    return report
 
 
 def _watched(desk: Desk, closed_at: datetime) -> list[Watched]:

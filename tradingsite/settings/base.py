@@ -127,3 +127,5 @@ X_FRAME_OPTIONS = "DENY"
 
 # What an order's client id is derived from, beside natural keys: two desks never share ids.
 DESK_ENVIRONMENT = env.text("PLUMBLINE_ENVIRONMENT", "desk")
+# A sandbox has no pages to tell.
+LIVE_BROADCAST = env.flag("LIVE_BROADCAST", default=True)

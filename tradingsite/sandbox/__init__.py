@@ -1,0 +1,1 @@
+"""A desk of its own for one replay: own database, own Redis, own workers."""
