@@ -189,7 +189,7 @@ function trace(event) {
   knob.style.top = `${y * 100}%`;
   const readout = chart.querySelector("[data-readout]");
   readout.hidden = false;
-  readout.textContent = `${day}   ${equity}   ${down}`;
+  readout.textContent = `${day} · ${equity} · drawdown ${down}`;
 }
 
 function untrace(chart) {

@@ -90,7 +90,7 @@ def _clock(desk: Desk, _: Filters) -> Context:
 
 
 def _totals(desk: Desk, _: Filters) -> Context:
-    return {"totals": queries.totals(desk)}
+    return {"totals": desk.totals}
 
 
 def _equity(desk: Desk, filters: Filters) -> Context:
@@ -112,7 +112,7 @@ def _market(desk: Desk, _: Filters) -> Context:
 
 
 def _positions(desk: Desk, _: Filters) -> Context:
-    return {"rows": queries.positions(desk)}
+    return {"rows": desk.held}
 
 
 def _position_list(desk: Desk, _: Filters) -> Context:

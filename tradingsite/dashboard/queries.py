@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from decimal import Decimal
+from functools import cached_property
 
 from django.db import connection
 from django.db.models import Count, Max, Min, Q, QuerySet, Sum
@@ -61,6 +62,16 @@ class Desk:
     def timeframe(self) -> str:
         """Return the stream's shortest timeframe, the one prices are shown in."""
         return min(self.stream.timeframes, key=lambda text: Timeframe.parse(text).seconds)
+
+    @cached_property
+    def held(self) -> list["PositionRow"]:
+        """Return the open positions, read once however many panels ask."""
+        return positions(self)
+
+    @cached_property
+    def totals(self) -> "Totals | None":
+        """Return the account in numbers, read once however many panels ask."""
+        return totals(self)
 
 
 def load_desk(account_name: str = "") -> Desk | None:
@@ -181,7 +192,7 @@ def totals(desk: Desk) -> Totals | None:
         return None
     # The same question risk asks, so that the page and the rule never disagree.
     day_start = day_start_equity(desk.account.pk, last.closed_at) or first.equity
-    held = positions(desk)
+    held = desk.held
     worth: dict[str, Decimal] = {}
     for row in held:
         worth[row.instrument.symbol] = worth.get(row.instrument.symbol, ZERO) + abs(row.value)
@@ -212,12 +223,13 @@ def _share(part: Decimal, whole: Decimal) -> Decimal:
 
 @dataclass(frozen=True)
 class LimitUse:
-    """One limit: what is used of it, and what is left."""
+    """One limit: what is used of it, what is left, and what it stops when nothing is."""
 
     name: str
     used: Decimal
     limit: Decimal
     note: str
+    stops: str
 
     @property
     def share(self) -> Decimal:
@@ -232,15 +244,23 @@ class LimitUse:
 
 def limits(desk: Desk) -> tuple[LimitUse, ...]:
     """Return the account's limits with their use; empty before the first mark."""
-    now = totals(desk)
+    now = desk.totals
     if now is None or desk.control is None:
         return ()
     profile = desk.control.profile
     return (
-        LimitUse("Drawdown", now.drawdown, profile.drawdown_e9 / NANO, "below the peak"),
-        LimitUse("Day loss", now.day_loss, profile.day_loss_e9 / NANO, "since 00:00"),
         LimitUse(
-            "Largest position", now.largest_share, profile.position_e9 / NANO, now.largest or "none"
+            "Drawdown", now.drawdown, profile.drawdown_e9 / NANO, "below the peak", "no new entries"
+        ),
+        LimitUse(
+            "Day loss", now.day_loss, profile.day_loss_e9 / NANO, "since 00:00", "no new entries"
+        ),
+        LimitUse(
+            "Largest position",
+            now.largest_share,
+            profile.position_e9 / NANO,
+            now.largest or "none",
+            "nothing is added to it",
         ),
     )
 
