@@ -245,7 +245,8 @@ def test_refresh_when_a_row_has_focus_keeps_it_and_the_open_table(open_desk, wal
     assert page.evaluate("document.querySelector('#panel-equity details').open")
 
 
-SMALL = """() => [...document.querySelectorAll('button, .button, .nav a, select, summary, .ranges a')]
+SMALL = """() => [...document.querySelectorAll(
+    'button, .button, .nav a, select, summary, .ranges a')]
   .filter((one) => one.offsetParent && one.getBoundingClientRect().height < 43.5)
   .map((one) => one.outerHTML.slice(0, 80))"""
 

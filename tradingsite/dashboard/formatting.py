@@ -1,14 +1,14 @@
 """Values to text for people: signs, separators and zones the same on every page."""
 
 from datetime import datetime
-from decimal import ROUND_HALF_EVEN, Decimal
+from decimal import ROUND_HALF_EVEN, Decimal, InvalidOperation
 
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
 Number = Decimal | float | int
 
-DASH = "–"
+DASH = "\u2013"
 MINUS = "\u2212"  # as wide as a plus, so that columns line up
 MAX_PRICE_PLACES = 8
 
@@ -60,10 +60,43 @@ def price(value: Number | None, tick: Decimal | None = None) -> str:
 
 
 def measure(value: object) -> str:
-    """Return one measure of a model: short numbers, anything else as it is."""
+    """Return one measure of a model: short numbers, readable instants, anything else as it is."""
+    if isinstance(value, str):
+        return _instant_or_text(value)
     if isinstance(value, bool) or not isinstance(value, int | float | Decimal):
         return str(value)
     return fixed(value, 0) if isinstance(value, int) else fixed(value, 4)
+
+
+def _instant_or_text(text: str) -> str:
+    try:
+        return instant(datetime.fromisoformat(text)) if "T" in text else text
+    except ValueError:
+        return text
+
+
+def plain(text: str) -> str:
+    """Return a stored number with separators and two to six places; other text as it is."""
+    number, _, unit = text.partition(" ")
+    try:
+        value = Decimal(number)
+    except InvalidOperation:
+        return text
+    if not value.is_finite():
+        return text
+    if unit == "ms":
+        return duration(int(value))
+    places = -int(value.normalize().as_tuple().exponent)
+    shown = fixed(value, max(0, min(places, 2 if abs(value) >= 10 else 6)))
+    return f"{shown} {unit}".rstrip()
+
+
+def duration(milliseconds: int) -> str:
+    """Return a span in the largest unit that fits it."""
+    for name, length in (("days", 86_400_000), ("h", 3_600_000), ("min", 60_000), ("s", 1000)):
+        if milliseconds >= length:
+            return f"{fixed(milliseconds / length, 0 if milliseconds % length == 0 else 1)} {name}"
+    return f"{milliseconds} ms"
 
 
 def instant(value: datetime | None, *, seconds: bool = False) -> str:

@@ -8,6 +8,8 @@ from functools import cached_property
 from typing import Any
 from urllib.parse import urlencode
 
+from django.urls import reverse
+
 from domain.orders import STATES
 from tradingsite.dashboard import charts, queries
 from tradingsite.dashboard.queries import Desk
@@ -66,7 +68,8 @@ class BuiltPanel:
     def src(self) -> str:
         """Return the address of this panel with its filters."""
         query = self.panel.chosen(self.given) | {"account": self.desk.account.name}
-        return f"/panels/{self.panel.name}/?{urlencode(sorted(query.items()))}"
+        address = reverse("panel", args=(self.panel.name,))
+        return f"{address}?{urlencode(sorted(query.items()))}"
 
     @property
     def etag(self) -> str:

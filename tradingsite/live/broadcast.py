@@ -121,7 +121,7 @@ _broadcaster = Broadcaster()
 
 
 def _after_fork() -> None:
-    global _broadcaster
+    global _broadcaster  # noqa: PLW0603 - one per process, made anew in a child
     _broadcaster = Broadcaster()
 
 

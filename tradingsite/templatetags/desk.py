@@ -35,6 +35,8 @@ for _name, _function in {
     "percent": formatting.percent,
     "signed_pct": formatting.signed_percent,
     "measure": formatting.measure,
+    "plain": formatting.plain,
+    "duration": formatting.duration,
     "quantity": formatting.quantity,
     "price": formatting.price,
     "side": side_word,
@@ -43,6 +45,12 @@ for _name, _function in {
     "weight_bar": charts.diverging_bar,
 }.items():
     register.filter(_name, _of_known(_function))
+
+
+@register.filter
+def words(name: str) -> str:
+    """Return a stored name as people write it."""
+    return name.replace("_", " ")
 
 
 @register.filter

@@ -73,3 +73,33 @@ def test_measure_when_not_a_number_is_left_alone():
         "7",
         "0.1234",
     ]
+
+
+def test_measure_when_an_instant_is_readable():
+    assert formatting.measure("2003-07-08T00:00:00+00:00") == "2003-07-08 00:00"
+    assert formatting.measure("Tomorrow") == "Tomorrow"
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("3559.0000000000", "3,559"),
+        ("93460.92123024", "93,460.92"),
+        ("0.065390788", "0.065391"),
+        ("0.000000000", "0"),
+        ("259200000 ms", "3 days"),
+        ("active", "active"),
+        ("> 0", "> 0"),
+        ("NaN", "NaN"),
+    ],
+)
+def test_plain_when_a_stored_number_is_readable(text, shown):
+    assert formatting.plain(text) == shown
+
+
+@pytest.mark.parametrize(
+    ("milliseconds", "shown"),
+    [(0, "0 ms"), (1500, "1.5 s"), (60_000, "1 min"), (90_000, "1.5 min")],
+)
+def test_duration_when_long_uses_the_larger_unit(milliseconds, shown):
+    assert formatting.duration(milliseconds) == shown
