@@ -20,7 +20,7 @@ class ExecutionConfig(AppConfig):
 
 
 def _write_allowed_edges(sender: AppConfig, using: str, **_: Any) -> None:
-    edges = sender.get_model("AllowedEdge").objects.using(using)
+    edges = sender.get_model("AllowedEdge")._default_manager.using(using)
     for is_late, pairs in ((False, ORDINARY_EDGES), (True, LATE_EDGES)):
         for from_state, to_state in pairs:
             edges.get_or_create(

@@ -161,6 +161,47 @@ def day_of(closed_at: datetime) -> datetime:
     return just_before.replace(hour=0, minute=0, second=0, microsecond=0)
 
 
+FINGERPRINT = """
+WITH bot AS (SELECT * FROM strategies_bot WHERE account_id = %(account)s),
+watched AS (
+    SELECT i.* FROM strategies_bot_instruments i JOIN bot b ON b.id = i.bot_id
+),
+seen AS (
+    SELECT instrument_id FROM watched UNION
+    SELECT instrument_id FROM execution_position WHERE account_id = %(account)s AND quantity <> 0
+)
+SELECT md5(concat_ws('|',
+    (SELECT a::text FROM marketdata_account a WHERE a.id = %(account)s),
+    (SELECT s.timeframes::text FROM marketdata_stream s JOIN marketdata_account a
+        ON a.stream_id = s.id WHERE a.id = %(account)s),
+    (SELECT string_agg(b::text, ',' ORDER BY b.id) FROM bot b),
+    (SELECT string_agg(w::text, ',' ORDER BY w.id) FROM watched w),
+    (SELECT string_agg(i::text, ',' ORDER BY i.id) FROM marketdata_instrument i
+        WHERE i.id IN (SELECT instrument_id FROM seen)),
+    (SELECT string_agg(s::text, ',' ORDER BY s.id) FROM marketdata_split s
+        WHERE s.instrument_id IN (SELECT instrument_id FROM seen)),
+    (SELECT string_agg(v.id || '@' || v.valid_from, ',' ORDER BY v.id)
+        FROM mlweights_weightversion v WHERE v.valid_from IS NOT NULL
+        AND (v.instrument_id IS NULL OR v.instrument_id IN (SELECT instrument_id FROM seen)))))
+"""
+
+
+def desk_fingerprint(account_id: int) -> str:
+    """Return a hash that moves with anything an account's decisions are configured by."""
+    return str(_one(FINGERPRINT, {"account": account_id}))
+
+
+def instruments_held(account_id: int) -> list[int]:
+    """Return the instruments the account has a position in."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT DISTINCT instrument_id FROM execution_position"
+            " WHERE account_id = %s AND quantity <> 0 ORDER BY 1",
+            (account_id,),
+        )
+        return [row[0] for row in cursor.fetchall()]
+
+
 BEHIND = """
 SELECT a.id FROM marketdata_account a
 JOIN execution_book b ON b.account_id = a.id
@@ -219,10 +260,10 @@ def frozen_accounts(seconds: int) -> list[int]:
 
 def decided_to(account_id: int) -> datetime:
     """Return the last instant the account has decided."""
-    return _one("SELECT decided_to FROM execution_book WHERE account_id = %s", account_id)
+    return _one("SELECT decided_to FROM execution_book WHERE account_id = %s", (account_id,))
 
 
-def _one(statement: str, *parameters: Any) -> Any:
+def _one(statement: str, parameters: Any) -> Any:
     with connection.cursor() as cursor:
         cursor.execute(statement, parameters)
         return cursor.fetchone()[0]

@@ -12,6 +12,9 @@ ONE_THREAD: Mapping[str, str] = MappingProxyType(
     {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
 )
 
+# Web and trading lanes give up on a lock or a statement soon; imports and learning may wait.
+SHORT_TIMEOUTS: Mapping[str, str] = MappingProxyType({"SHORT_DATABASE_TIMEOUTS": "yes"})
+
 
 @dataclass(frozen=True)
 class Process:
@@ -32,7 +35,12 @@ def desk_processes(*, host: str = "127.0.0.1", port: int = 8000) -> tuple[Proces
     """Return every process of a desk, in starting order."""
     return (
         _web(host, port),
-        _worker("trading", lanes=("ingest", "signals", "execution"), children=2),
+        _worker(
+            "trading",
+            lanes=("ingest", "signals", "execution"),
+            children=2,
+            env={**ONE_THREAD, **SHORT_TIMEOUTS},
+        ),
         # Apart, so that learning never delays trading.
         _worker("learning", lanes=("research", "learning"), children=1),
         _beat(),
@@ -46,20 +54,26 @@ def _web(host: str, port: int) -> Process:
         *("--host", host, "--port", str(port)),
         *("--no-access-log", "--timeout-graceful-shutdown", "2"),
     )
-    return Process("web", "web", argv)
+    return Process("web", "web", argv, SHORT_TIMEOUTS)
 
 
 def _beat() -> Process:
     argv = (
         *("python", "-m", "celery", "-A", "tradingsite", "beat"),
-        *("--scheduler", "django_celery_beat.schedulers:DatabaseScheduler"),
+        *("--scheduler", "tradingsite.beat:DeskScheduler"),
         # Jobs run as often as each second; the scheduler's own 5 s would skip them.
         *("--max-interval", "1", "--loglevel", "INFO"),
     )
     return Process("beat", "beat", argv)
 
 
-def _worker(name: str, *, lanes: tuple[str, ...], children: int) -> Process:
+def _worker(
+    name: str,
+    *,
+    lanes: tuple[str, ...],
+    children: int,
+    env: Mapping[str, str] = ONE_THREAD,
+) -> Process:
     argv = (
         *("python", "-m", "celery", "-A", "tradingsite", "worker"),
         *("--hostname", f"{name}@%h", "--queues", ",".join(lanes)),
@@ -67,4 +81,4 @@ def _worker(name: str, *, lanes: tuple[str, ...], children: int) -> Process:
         *("--prefetch-multiplier", "1", "-O", "fair"),
         *("--without-gossip", "--without-mingle", "--loglevel", "INFO"),
     )
-    return Process(name, "worker", argv, ONE_THREAD, lanes)
+    return Process(name, "worker", argv, env, lanes)

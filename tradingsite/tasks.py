@@ -7,8 +7,8 @@ from django.db import close_old_connections
 from tradingsite.celery import WALK, app
 from tradingsite.pipelines import ingestion, learning, supervision, trading
 
-QUICK = {"soft_time_limit": 20, "time_limit": 30}
-LONG = {"soft_time_limit": 540, "time_limit": 570}
+QUICK: dict[str, Any] = {"soft_time_limit": 20, "time_limit": 30}
+LONG: dict[str, Any] = {"soft_time_limit": 540, "time_limit": 570}
 RETRAIN_SECONDS = 120
 INGEST_SECONDS = 60
 
@@ -27,7 +27,8 @@ def ingest(**_: Any) -> None:
     """Store history that the feeds have and we have not."""
     close_old_connections()
     if supervision.claim_slot("ingest", INGEST_SECONDS):
-        ingestion.ingest_history()
+        with supervision.unhurried():
+            ingestion.ingest_history()
 
 
 @app.task(name="score", queue="signals", **QUICK)

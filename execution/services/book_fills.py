@@ -1,9 +1,10 @@
 """Settle one account through one instant: splits first, then every fill the venue reports."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import Decimal
+from typing import Any
 
 from django.db import connection, transaction
 
@@ -120,8 +121,10 @@ def _book(
     with transaction.atomic():
         book = lock_book(account.pk)
         fresh = [one for one in executions if one.cursor > book.execution_cursor]
-        work = _begin(account, through, book, due, fresh)
         orders = _orders_of(account.pk, fresh)
+        touched = {split.instrument_id for split in due}
+        touched |= {order.instrument_id for order in orders.values()}
+        work = _begin(account, through, book, touched)
         if book.settled_to < through:
             for split in due:
                 _apply_split(work, split, executed=orders)
@@ -185,7 +188,7 @@ def _orders_of(account_id: int, executions: Sequence[Execution]) -> dict[str, _O
     return {one.client_order_id: one for one in found}
 
 
-def _orders(where: str, parameters: tuple[object, ...]) -> list[_OpenOrder]:
+def _orders(where: str, parameters: tuple[Any, ...]) -> list[_OpenOrder]:
     lock = "FOR UPDATE OF o" if connection.in_atomic_block else ""
     with connection.cursor() as cursor:
         cursor.execute(
@@ -202,8 +205,7 @@ def _begin(
     account: Account,
     through: datetime,
     book: LockedBook,
-    due: Sequence[Split],
-    fresh: Sequence[Execution],
+    touched: Collection[int],
 ) -> _Settlement:
     with connection.cursor() as cursor:
         cursor.execute(
@@ -219,7 +221,7 @@ def _begin(
         cursor=book.execution_cursor,
         positions={(row[0], row[1]): PositionState(*row[2:5]) for row in rows},
         fees={(row[0], row[1]): row[5] for row in rows},
-        terms=instrument_terms() if due or fresh else {},
+        terms=instrument_terms(sorted(touched)) if touched else {},
     )
 
 

@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from decimal import Decimal
+from typing import Any
 
 from django.db import connections
 
@@ -78,7 +79,7 @@ class DatabaseJournal:
             " FROM execution_paperorder WHERE account_id = %s AND state = 'open'"
             " ORDER BY decided_at, client_order_id"
         )
-        return [OrderRequest(*row[:4], decided_at=row[4], reduce_only=row[5]) for row in rows]
+        return [OrderRequest(*row) for row in rows]
 
     def execute(self, matches: Sequence[NewExecution]) -> None:
         """Keep the matches and close their orders, at most once each.
@@ -136,7 +137,7 @@ class DatabaseJournal:
         """Return the instruments' grids."""
         return instrument_terms(sorted(set(instrument_ids)))
 
-    def _rows(self, statement: str, *parameters: object) -> list[tuple]:
+    def _rows(self, statement: str, *parameters: Any) -> list[tuple[Any, ...]]:
         with connections[VENUE].cursor() as cursor:
             cursor.execute(statement, (self._account_id, *parameters))
             return cursor.fetchall()

@@ -8,6 +8,7 @@ from redis import Redis
 from redis.exceptions import RedisError
 
 from tradingsite import env
+from tradingsite.supervisor import heartbeat
 
 PREFIX = "plumbline:heartbeat:"
 LASTS_SECONDS = 30
@@ -55,6 +56,7 @@ def connect() -> None:
 
 
 def _worker_lives(sender: Any, **_: Any) -> None:
+    heartbeat.beat()
     say_alive(sender.eventer.hostname)
 
 

@@ -44,7 +44,7 @@ class DeskInUseError(PlumblineError):
 
 
 def bootstrap(progress: Callable[[str], None]) -> bool:
-    """Make the schedule, and a demo desk where there is no account yet; tell whether it was made."""
+    """Make the schedule, and a demo desk where there is no account; tell if it was made."""
     call_command("sync_schedule", verbosity=0, stdout=_Nowhere())
     if Account.objects.exists():
         return False

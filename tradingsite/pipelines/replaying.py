@@ -424,8 +424,8 @@ class _broker:  # noqa: N801  (reads as what it does: with _broker(url))
     @staticmethod
     def _switch(url: str) -> None:
         app.conf.broker_url = app.conf.broker_write_url = app.conf.broker_read_url = url
-        app._pool = None  # noqa: SLF001  (Celery has no public way to change its broker)
-        app.amqp._producer_pool = None  # noqa: SLF001
+        app._pool = None
+        app.amqp._producer_pool = None
 
 
 def _shown(url: str) -> str:

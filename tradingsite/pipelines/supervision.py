@@ -1,5 +1,8 @@
 """The desk looks after itself: finds forgotten work, compares, marks, raises alerts."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 from django.db import connection
 
 from domain.money import from_nano
@@ -10,7 +13,6 @@ from execution.services.submit_orders import submit_orders
 from marketdata.models import Account
 from risk.models import Control
 from tradingsite.celery import PublishFailures, nudge
-from tradingsite.models import JobSlot
 from tradingsite.monitoring.alerts import clear_alert, raise_alert
 from tradingsite.monitoring.health import check_health
 
@@ -27,6 +29,18 @@ def claim_slot(name: str, every_seconds: int) -> bool:
             (name, every_seconds),
         )
         return cursor.rowcount == 1
+
+
+@contextmanager
+def unhurried() -> Iterator[None]:
+    """Lift the trading lanes' short statement timeout: storing history may take its time."""
+    with connection.cursor() as cursor:
+        cursor.execute("SET statement_timeout = 0")
+    try:
+        yield
+    finally:
+        with connection.cursor() as cursor:
+            cursor.execute("RESET statement_timeout")
 
 
 def sweep() -> None:

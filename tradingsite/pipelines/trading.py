@@ -3,7 +3,7 @@
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 import structlog
@@ -14,7 +14,7 @@ from domain.bars import Timeframe
 from domain.errors import PlumblineError
 from domain.instruments import InstrumentTerms
 from domain.money import from_nano
-from execution.queries import Step, next_step
+from execution.queries import Step, desk_fingerprint, instruments_held, next_step
 from execution.services.book_fills import book_fills
 from execution.services.place_orders import Cycle, CycleReport, place_orders
 from execution.services.submit_orders import submit_orders
@@ -36,20 +36,19 @@ SEALS_READ = 64
 
 log = structlog.get_logger("walk")
 _folds = Folds()
+_desks: dict[int, "Desk"] = {}
 
 
 @dataclass(frozen=True, slots=True)
 class Desk:
-    """What the walk of one account needs beside bars, read once per slice.
-
-    Read after `sealed_to`: whatever was activated since then is valid only later.
-    """
+    """What the walk of one account needs beside bars; good up to `sealed_to`."""
 
     account: Account
     bots: tuple[BotPlan, ...]
     terms: dict[int, InstrumentTerms]
     weights: WeightHistory
     sealed_to: datetime
+    fingerprint: str
 
 
 def walk(account_id: int, *, force: bool = False) -> None:
@@ -70,7 +69,7 @@ def _walk_slice(account_id: int) -> None:
         if step is None:
             return
         if desk is None or (step.instant and step.instant.closed_at > desk.sealed_to):
-            desk = _load_desk(account_id, step.sealed_to)
+            desk = _desk_of(account_id, step.sealed_to)
         if not _take(step, desk, deadline):
             return
 
@@ -169,14 +168,27 @@ def _new_score(bar: ScoredBar) -> NewScore:
     )
 
 
-def _load_desk(account_id: int, sealed_to: datetime) -> Desk:
+def _desk_of(account_id: int, sealed_to: datetime) -> Desk:
+    """Return what the account's walk needs, kept while nothing it was made of has changed.
+
+    Asked after `sealed_to` was read: what is activated later is valid only later.
+    """
+    fingerprint = desk_fingerprint(account_id)
+    known = _desks.get(account_id)
+    if known is None or known.fingerprint != fingerprint:
+        known = _load_desk(account_id, sealed_to, fingerprint)
+        _desks[account_id] = known
+    return replace(known, sealed_to=sealed_to)
+
+
+def _load_desk(account_id: int, sealed_to: datetime, fingerprint: str) -> Desk:
     account = Account.objects.select_related("stream").get(pk=account_id)
-    terms = instrument_terms()
     running = Bot.objects.filter(account_id=account_id, state="running")
     plans = (_plan(bot) for bot in running.prefetch_related("instruments").order_by("name"))
     bots = tuple(plan for plan in plans if plan is not None)
     watched = sorted({one for bot in bots for one in bot.instrument_ids})
-    return Desk(account, bots, terms, weight_history(watched), sealed_to)
+    terms = instrument_terms([*watched, *instruments_held(account_id)])
+    return Desk(account, bots, terms, weight_history(watched), sealed_to, fingerprint)
 
 
 def _plan(bot: Bot) -> BotPlan | None:

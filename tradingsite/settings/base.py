@@ -70,11 +70,16 @@ TEMPLATES = [
     },
 ]
 
+DATABASE = env.database_config(env.database_url())
+if env.flag("SHORT_DATABASE_TIMEOUTS", default=False):
+    DATABASE["OPTIONS"]["options"] = (
+        "-c lock_timeout=3s -c statement_timeout=5s -c idle_in_transaction_session_timeout=10s"
+    )
 # "venue" is the paper venue's own autocommit connection to the same database: what it has
 # accepted stays accepted whatever becomes of the caller's transaction.
 DATABASES = {
-    "default": env.database_config(env.database_url()),
-    "venue": {**env.database_config(env.database_url()), "TEST": {"MIRROR": "default"}},
+    "default": DATABASE,
+    "venue": {**DATABASE, "TEST": {"MIRROR": "default"}},
 }
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 

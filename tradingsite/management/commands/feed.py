@@ -11,6 +11,7 @@ from django.core.management.base import BaseCommand
 from django.db import DatabaseError, InterfaceError, connection
 
 from tradingsite.pipelines.ingestion import run_feed, unfinished_streams
+from tradingsite.supervisor import heartbeat
 
 LOOK_SECONDS = 2.0
 STOP_SECONDS = 5.0
@@ -40,6 +41,7 @@ def deliver_all(stop: Event, *, only: str | None = None) -> None:
     """Keep one thread per unfinished stream until `stop`; new streams are found as they come."""
     threads: dict[str, Thread] = {}
     while not stop.is_set():
+        heartbeat.beat()
         for name in _wanted(only):
             if name not in threads or not threads[name].is_alive():
                 threads[name] = Thread(
