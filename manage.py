@@ -40,9 +40,7 @@ def run(argv: list[str]) -> None:
     if command in PURE_COMMANDS or HELP_WORDS.intersection(argv[1:]):
         run_django(argv)
     elif command == "up":
-        from tradingsite.supervisor import (
-            up,
-        )  # before Django: the supervisor stays small
+        from tradingsite.supervisor import up  # before Django: the supervisor stays small
 
         sys.exit(up.main(argv[2:]))
     else:
@@ -58,9 +56,7 @@ def run(argv: list[str]) -> None:
 
 def run_django(argv: list[str]) -> None:
     """Hand the command to Django."""
-    from django.core.management import (
-        execute_from_command_line,
-    )  # not before the services
+    from django.core.management import execute_from_command_line  # not before the services
 
     execute_from_command_line(argv)
 

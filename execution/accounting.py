@@ -14,9 +14,7 @@ def apply_fill(
     signed = side * quantity
     amount = side * notional(price, quantity, multiplier)
     if position.quantity == 0 or (position.quantity > 0) == (side > 0):
-        return PositionState(
-            position.quantity + signed, position.cost + amount, position.realised
-        )
+        return PositionState(position.quantity + signed, position.cost + amount, position.realised)
     closing = min(quantity, abs(position.quantity))
     share = CONTEXT.divide(closing, abs(position.quantity))
     cost_closed = to_cash(CONTEXT.multiply(position.cost, share))

@@ -189,9 +189,7 @@ def _ask(bot: BotPlan, given: InstantInput) -> tuple[list[_Candidate], Held | No
         if intent.side == HOLD:
             left.append((bar, intent.reason))
         else:
-            wanted.append(
-                _Candidate(bot, bar, intent.side, intent.is_exit, intent.reason, held)
-            )
+            wanted.append(_Candidate(bot, bar, intent.side, intent.is_exit, intent.reason, held))
     if not left:
         return wanted, None
     return wanted, Held(bot, tuple(bar for bar, _ in left), tuple(reason for _, reason in left))

@@ -43,7 +43,7 @@ class InstrumentAdmin(ReadOnlyAdmin):
         address = reverse("admin:marketdata_instrument_bars", args=[instrument.pk])
         return format_html('<a href="{}">bars</a>', address)
 
-    def get_fields(self, request: HttpRequest, obj: Any = None) -> list[str]:
+    def get_fields(self, request: HttpRequest, obj: Any = None) -> list[Any]:
         """Return every column, and the link to the bars."""
         return [*super().get_fields(request, obj), "bars_link"]
 

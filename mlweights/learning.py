@@ -99,7 +99,7 @@ class LearningSettings:
         allowed = {
             "horizon": self.horizon >= 1,
             "holdout_share": 0.0 < self.holdout_share < 1.0,
-            "signal_share": 0.0 < self.signal_share < 0.5,  # noqa: PLR2004 - both sides fit
+            "signal_share": 0.0 < self.signal_share < 0.5,
             "fewest_train": self.fewest_train >= len(DEFAULT_WEIGHTS.names),
             "fewest_holdout": self.fewest_holdout > 1,
         }

@@ -18,4 +18,4 @@ class RiskConfig(AppConfig):
 
 
 def _write_default_profile(sender: AppConfig, using: str, **_: Any) -> None:
-    sender.get_model("Profile").objects.using(using).get_or_create(name="default")
+    sender.get_model("Profile")._default_manager.using(using).get_or_create(name="default")

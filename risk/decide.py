@@ -56,9 +56,7 @@ def decide(wish: Wish, state: RiskState) -> RiskVerdict:
     quantity = abs(wish.held)
     if not wish.is_exit:
         fraction = min(round(wish.size_pct * NANO / 100), state.limits.position_e9)
-        quantity = fixed_fraction(
-            equity=equity, price=price, fraction_e9=fraction, terms=terms
-        )
+        quantity = fixed_fraction(equity=equity, price=price, fraction_e9=fraction, terms=terms)
     requested = notional(price, quantity, terms.multiplier)
     worst = to_price(slip_ticks(ticks, wish.side, state.slippage_e9), terms.tick_size)
     at_worst = notional(worst, quantity, terms.multiplier)

@@ -18,9 +18,9 @@ DESK_START = datetime(2005, 1, 1, tzinfo=UTC)
 def sample_desk() -> Callable[..., tuple[Stream, Account, Bot]]:
     """Return a maker of a small desk on the sample stocks: stream, account, running bot."""
 
-    def make(start: datetime = DESK_START, symbols: tuple[str, ...] = ()) -> tuple[
-        Stream, Account, Bot
-    ]:
+    def make(
+        start: datetime = DESK_START, symbols: tuple[str, ...] = ()
+    ) -> tuple[Stream, Account, Bot]:
         load_sample()
         stream = Stream.objects.create(
             name="test", kind="replay", feed="replay", timeframes=["1d"], sealed_to=start

@@ -52,9 +52,7 @@ class PaperJournal(Protocol):
         """Return the kept executions after `cursor` known at `through`, in cursor order."""
         ...
 
-    def first_opens(
-        self, wanted: Mapping[int, datetime], through: datetime
-    ) -> Mapping[int, Bar]:
+    def first_opens(self, wanted: Mapping[int, datetime], through: datetime) -> Mapping[int, Bar]:
         """Return each instrument's first bar opened at or after its instant, closed by then."""
         ...
 

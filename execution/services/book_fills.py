@@ -225,9 +225,7 @@ def _begin(
     )
 
 
-def _apply_split(
-    work: _Settlement, split: Split, *, executed: Mapping[str, _OpenOrder]
-) -> None:
+def _apply_split(work: _Settlement, split: Split, *, executed: Mapping[str, _OpenOrder]) -> None:
     """Multiply every bot's holding, pay cash for fractions of a lot, cancel what worked."""
     terms = work.terms[split.instrument_id]
     price = _price_after(work, split, terms)
@@ -395,9 +393,7 @@ def _write(work: _Settlement) -> None:
     _move_in_order(work.moves)
     insert_rows(table="execution_fill", columns=FILL_COLUMNS, rows=work.fills)
     book_ledger(account_id=work.account.pk, bookings=work.bookings)
-    touched = sorted(
-        work.positions if work.bookings else (), key=lambda key: (key[0], key[1] or 0)
-    )
+    touched = sorted(work.positions if work.bookings else (), key=lambda key: (key[0], key[1] or 0))
     insert_rows(
         table="execution_position",
         columns=(

@@ -6,6 +6,11 @@ from execution.services.paper_journal import DatabaseJournal
 from marketdata.models import Account
 
 
+def broker_names() -> list[str]:
+    """Return the names of every registered adapter."""
+    return list(load_brokers())
+
+
 def broker_of(account: Account) -> Broker:
     """Return the adapter that serves the account."""
     timeframes = tuple(account.stream.timeframes)

@@ -105,9 +105,7 @@ def _mark_sending(account: Account, leased: Sequence[Leased]) -> list[Leased]:
         held = _still_ours(leased)
         blocked = [one for one in held if control.state != "active" and not one.reduce_only]
         free = [one for one in held if one not in blocked]
-        moved = set(
-            move_orders([OrderMove(one.order_id, READY, SENDING) for one in free])
-        )
+        moved = set(move_orders([OrderMove(one.order_id, READY, SENDING) for one in free]))
         canceled = move_orders(
             [OrderMove(one.order_id, READY, CANCELED, "halted before sending") for one in blocked]
         )

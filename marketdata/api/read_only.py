@@ -5,7 +5,7 @@ everything else that is pointed at by its id. Decimals are text without trailing
 """
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, ClassVar
 
 import django_filters
 from django.db import models
@@ -31,7 +31,7 @@ class PlainDecimal(serializers.DecimalField):
 class NaturalName(serializers.RelatedField[Any, Any, str]):
     """What a row points at, by name."""
 
-    def to_representation(self, value: models.Model) -> str:
+    def to_representation(self, value: Any) -> str:
         """Return the name, VENUE:SYMBOL for an instrument."""
         return str(value)
 
@@ -39,7 +39,7 @@ class NaturalName(serializers.RelatedField[Any, Any, str]):
 class FactSerializer(serializers.ModelSerializer[Any]):
     """Every column of a model, for reading."""
 
-    serializer_field_mapping = {
+    serializer_field_mapping: ClassVar[dict[Any, Any]] = {
         **serializers.ModelSerializer.serializer_field_mapping,
         models.DecimalField: PlainDecimal,
     }
@@ -74,9 +74,9 @@ class FactViewSet(viewsets.ReadOnlyModelViewSet[Any]):
         return super().filter_queryset(queryset)
 
 
-def refuse_unknown_parameters(view: viewsets.GenericViewSet[Any]) -> None:
+def refuse_unknown_parameters(view: Any) -> None:
     """Raise a validation error that names every query parameter the view does not know."""
-    known = {*view.filterset_class.base_filters, *PAGING}  # type: ignore[attr-defined]
+    known = {*view.filterset_class.base_filters, *PAGING}
     unknown = sorted(set(view.request.query_params) - known)
     if unknown:
         names = ", ".join(sorted(known))
@@ -106,7 +106,7 @@ def view_of(
 
     It filters by every relation, choice, yes-or-no and time column, and by the `words` columns.
     """
-    model = serializer.Meta.model  # type: ignore[attr-defined]
+    model: type[models.Model] = serializer.Meta.model
     body = {
         "__doc__": model.__doc__,
         "__module__": model.__module__.replace(".models.", ".api."),

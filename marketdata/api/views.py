@@ -55,7 +55,7 @@ class BarView(mixins.ListModelMixin, viewsets.GenericViewSet[Any]):
     filterset_class = BarFilters
     ordering = "opened_at"
 
-    def filter_queryset(self, queryset: QuerySet[Bar]) -> QuerySet[Bar]:
+    def filter_queryset(self, queryset: QuerySet[Any]) -> QuerySet[Any]:
         """Return the bars asked for; a misspelt filter is refused."""
         refuse_unknown_parameters(self)
         return super().filter_queryset(queryset)

@@ -11,9 +11,7 @@ class DeskCommand(BaseCommand):
 
     def add_arguments(self, parser: CommandParser) -> None:
         """Add --json and the command's own options."""
-        parser.add_argument(
-            "--json", action="store_true", help="print one JSON object on stdout"
-        )
+        parser.add_argument("--json", action="store_true", help="print one JSON object on stdout")
         self.arguments(parser)
 
     def arguments(self, parser: CommandParser) -> None:

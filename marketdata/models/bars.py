@@ -14,9 +14,7 @@ class Bar(models.Model):
     """One bar, raw prices. The composite key is the narrowest table and the fastest load."""
 
     pk = models.CompositePrimaryKey("instrument_id", "timeframe", "opened_at")
-    instrument = models.ForeignKey(
-        Instrument, models.PROTECT, related_name="+", db_index=False
-    )
+    instrument = models.ForeignKey(Instrument, models.PROTECT, related_name="+", db_index=False)
     timeframe = models.CharField(max_length=3, choices=TIMEFRAMES)
     opened_at = models.DateTimeField()
     closed_at = models.DateTimeField()
@@ -38,8 +36,7 @@ class Bar(models.Model):
             ),
             models.CheckConstraint(
                 name="bar_volume",
-                condition=models.Q(volume__isnull=True)
-                | models.Q(volume__gte=0, volume__lt=1e18),
+                condition=models.Q(volume__isnull=True) | models.Q(volume__gte=0, volume__lt=1e18),
             ),
             models.CheckConstraint(
                 name="bar_times", condition=models.Q(closed_at__gt=models.F("opened_at"))

@@ -49,9 +49,7 @@ class Seal(models.Model):
 
     class Meta:
         ordering = ("stream", "-closed_at")
-        constraints = (
-            models.UniqueConstraint(fields=("stream", "closed_at"), name="seal_key"),
-        )
+        constraints = (models.UniqueConstraint(fields=("stream", "closed_at"), name="seal_key"),)
         triggers = (append_only(),)
 
     def __str__(self) -> str:

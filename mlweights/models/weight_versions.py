@@ -54,7 +54,7 @@ class WeightVersion(models.Model):
             ),
         )
         triggers = (
-            pgtrigger.ReadOnly(name="immutable", exclude=MOVABLE),
+            pgtrigger.ReadOnly(name="immutable", exclude=list(MOVABLE)),
             pgtrigger.Protect(name="no_delete", operation=pgtrigger.Delete),
         )
 

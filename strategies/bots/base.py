@@ -1,5 +1,6 @@
 """What a strategy is asked and what it answers."""
 
+from collections.abc import Callable
 from dataclasses import dataclass, fields
 from datetime import datetime
 from decimal import Decimal
@@ -62,7 +63,7 @@ class StrategyParams:
 
     def __post_init__(self) -> None:
         if not 0 < self.size_pct <= 100:
-            raise BadBotParametersError(f"size_pct must be above 0 and at most 100: {self.size_pct}")
+            raise BadBotParametersError(f"size_pct is {self.size_pct}, allowed: above 0 to 100")
         if self.direction not in self.DIRECTIONS:
             known = ", ".join(self.DIRECTIONS)
             raise BadBotParametersError(f"unknown direction '{self.direction}'; known: {known}")
@@ -70,7 +71,9 @@ class StrategyParams:
     @classmethod
     def parse(cls: type[P], values: dict[str, Any]) -> P:
         """Return the parameters, defaults filled in; unknown names and wrong kinds are refused."""
-        kinds = {one.name: type(one.default) for one in fields(cls)}
+        kinds: dict[str, Callable[[Any], Any]] = {
+            one.name: type(one.default) for one in fields(cls)
+        }
         unknown = sorted(set(values) - set(kinds))
         if unknown:
             known = ", ".join(sorted(kinds))

@@ -18,8 +18,8 @@ from domain.bars import (
 )
 
 INSTANTS = st.datetimes(
-    min_value=datetime(1970, 1, 5),  # noqa: DTZ001 - Hypothesis wants naive bounds
-    max_value=datetime(2200, 1, 1),  # noqa: DTZ001
+    min_value=datetime(1970, 1, 5),
+    max_value=datetime(2200, 1, 1),
     timezones=st.just(UTC),
 )
 
@@ -53,7 +53,7 @@ def test_micros_when_zone_differs_mean_the_same_instant() -> None:
 
 def test_micros_when_time_is_naive_are_refused() -> None:
     with pytest.raises(ValueError, match="naive time"):
-        to_micros(datetime(2020, 1, 1))  # noqa: DTZ001 - the point of the test
+        to_micros(datetime(2020, 1, 1))
 
 
 @pytest.mark.parametrize(

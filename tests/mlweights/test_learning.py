@@ -154,7 +154,7 @@ def test_retrain_when_thread_counts_differ_gives_the_same_bits() -> None:
             "OPENBLAS_NUM_THREADS": threads,
             "PYTHONPATH": str(root),
         }
-        done = subprocess.run(  # noqa: S603 - our own interpreter and text
+        done = subprocess.run(
             [sys.executable, "-c", SCRIPT],
             cwd=root,
             env=environment,
@@ -310,7 +310,7 @@ def test_scikit_learn_when_learning_is_imported_is_not_loaded() -> None:
         "print([one for one in ('sklearn', 'scipy', 'django', 'talib') if one in sys.modules])"
     )
     root = Path(__file__).parents[2]
-    done = subprocess.run(  # noqa: S603 - our own interpreter and text
+    done = subprocess.run(
         [sys.executable, "-c", script],
         cwd=root, env={**os.environ, "PYTHONPATH": str(root)},
         capture_output=True, text=True, check=True, timeout=60,

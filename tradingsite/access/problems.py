@@ -4,6 +4,7 @@ import http
 import json
 from typing import Any
 
+import structlog
 from django.db import InterfaceError, OperationalError
 from django.http import HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
@@ -13,12 +14,11 @@ from rest_framework.response import Response
 from rest_framework.views import exception_handler
 
 from domain.errors import PlumblineError
-from tradingsite.monitoring.logs import log
 
 CONTENT_TYPE = "application/problem+json"
 BUSY = "the database does not answer right now; try again"
 
-logger = log(__name__)
+logger = structlog.get_logger(__name__)
 
 
 def problem(*, status: int, code: str, detail: str, errors: Any = None) -> dict[str, Any]:

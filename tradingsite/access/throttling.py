@@ -35,17 +35,17 @@ _steady = SteadyCache()
 class UserThrottle(throttling.UserRateThrottle):
     """Limits each signed-in person."""
 
-    cache = _steady
+    cache: Any = _steady
 
 
 class AnonymousThrottle(throttling.AnonRateThrottle):
     """Limits each address that has not signed in."""
 
-    cache = _steady
+    cache: Any = _steady
 
 
 class LoginThrottle(throttling.AnonRateThrottle):
     """Limits the attempts to sign in from one address."""
 
-    cache = _steady
+    cache: Any = _steady
     scope = "login"

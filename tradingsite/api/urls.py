@@ -1,6 +1,6 @@
 """All addresses below /api/: one router for the lists of every floor."""
 
-from django.urls import include, path, re_path
+from django.urls import URLPattern, URLResolver, include, path, re_path
 
 from execution.api.urls import ROUTES as EXECUTION
 from marketdata.api.urls import ROUTES as MARKETDATA
@@ -21,7 +21,7 @@ router = views.Router()
 for route, view in (*MARKETDATA, *MLWEIGHTS, *STRATEGIES, *RISK, *EXECUTION, *DESK):
     router.register(route, view, basename=f"api-{route}")
 
-V1 = [
+V1: list[URLPattern | URLResolver] = [
     path("token/", views.TokenView.as_view(), name="api-token"),
     path("token/refresh/", views.TokenAgainView.as_view(), name="api-token-refresh"),
     path("orders/<int:order_id>/why/", views.WhyView.as_view(), name="api-order-why"),

@@ -10,6 +10,7 @@ from urllib.parse import urlencode
 
 from django.urls import reverse
 
+from domain.money import ZERO
 from domain.orders import STATES
 from tradingsite.dashboard import charts, queries
 from tradingsite.dashboard.queries import Desk
@@ -124,10 +125,10 @@ def _position_list(desk: Desk, _: Filters) -> Context:
     return {
         "held": held,
         "closed": [row for row in rows if not row.position.quantity],
-        "value": sum((row.value for row in held), queries.ZERO),
-        "open_profit": sum((row.open_profit or queries.ZERO for row in held), queries.ZERO),
-        "realised": sum((row.position.realised for row in rows), queries.ZERO),
-        "fees": sum((row.position.fees for row in rows), queries.ZERO),
+        "value": sum((row.value for row in held), ZERO),
+        "open_profit": sum((row.open_profit or ZERO for row in held), ZERO),
+        "realised": sum((row.position.realised for row in rows), ZERO),
+        "fees": sum((row.position.fees for row in rows), ZERO),
     }
 
 

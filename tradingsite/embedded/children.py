@@ -32,7 +32,7 @@ def spawn(
 
     Call it from the main thread: the kernel watches the thread that spawned, not the process.
     """
-    return subprocess.Popen(  # noqa: S603 - argv is ours, no shell
+    return subprocess.Popen(
         [str(part) for part in argv],
         cwd=cwd,
         env=dict(env),

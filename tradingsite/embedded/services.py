@@ -124,7 +124,7 @@ class Membership:
         path = os.pathsep.join(filter(None, [str(CHECKOUT), os.environ.get("PYTHONPATH")]))
         with log.open("ab") as output:
             # In its own session, without a death signal: it outlives us if others joined.
-            self._keeper = subprocess.Popen(  # noqa: S603 - our own module
+            self._keeper = subprocess.Popen(
                 [
                     sys.executable,
                     "-m",

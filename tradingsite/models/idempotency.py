@@ -18,9 +18,7 @@ class IdempotencyKey(models.Model):
 
     class Meta:
         ordering = ("-created_at",)
-        constraints = (
-            models.UniqueConstraint(fields=("caller", "key"), name="idempotency_key"),
-        )
+        constraints = (models.UniqueConstraint(fields=("caller", "key"), name="idempotency_key"),)
 
     def __str__(self) -> str:
         return self.key

@@ -5,8 +5,9 @@ import os
 from typing import Any
 
 import structlog
+from structlog.typing import Processor
 
-_SHARED = [
+_SHARED: list[Processor] = [
     structlog.contextvars.merge_contextvars,
     structlog.stdlib.add_logger_name,
     structlog.stdlib.add_log_level,
@@ -52,11 +53,6 @@ def logging_config() -> dict[str, Any]:
             "django_celery_beat": {"level": "WARNING"},
         },
     }
-
-
-def log(name: str) -> Any:
-    """Return the structured logger of that name."""
-    return structlog.get_logger(name)
 
 
 logging.captureWarnings(capture=True)

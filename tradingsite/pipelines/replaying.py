@@ -135,7 +135,8 @@ def plan_replay(
     if not instants:
         names = ", ".join(str(one) for one in found)
         raise NothingToReplayError(
-            f"no {timeframe} bars of {names} from {first_day} to {last_day}; import_bars brings some"
+            f"no {timeframe} bars of {names} from {first_day} to {last_day};"
+            " import_bars brings some"
         )
     return ReplayPlan(
         instruments=ids,
@@ -423,9 +424,10 @@ class _broker:  # noqa: N801  (reads as what it does: with _broker(url))
 
     @staticmethod
     def _switch(url: str) -> None:
-        app.conf.broker_url = app.conf.broker_write_url = app.conf.broker_read_url = url
-        app._pool = None
-        app.amqp._producer_pool = None
+        celery: Any = app  # Celery has no public way to change its broker
+        celery.conf.broker_url = celery.conf.broker_write_url = celery.conf.broker_read_url = url
+        celery._pool = None
+        celery.amqp._producer_pool = None
 
 
 def _shown(url: str) -> str:

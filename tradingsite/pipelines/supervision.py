@@ -111,4 +111,3 @@ def _alert_if(wrong: bool, *, kind: str, subject: str, message: str) -> None:  #
         raise_alert(kind=kind, object=subject, message=message)
     else:
         clear_alert(kind=kind, object=subject)
-

@@ -49,7 +49,8 @@ def sole_user(name: str) -> Iterator[None]:
     """Hold the sandbox: the same replay twice at once is refused."""
     with closing(_connect(None)) as desk, desk.cursor() as cursor:
         cursor.execute("SELECT pg_try_advisory_lock(hashtext(%s))", (name,))
-        if not cursor.fetchone()[0]:
+        row = cursor.fetchone()
+        if row is None or not row[0]:
             raise SandboxBusyError("this very replay is already running; wait for it to end")
         yield
 
@@ -146,7 +147,7 @@ def _template() -> str:
 
 
 def _migrate(name: str) -> None:
-    done = subprocess.run(  # noqa: S603 - our own command
+    done = subprocess.run(
         [sys.executable, "manage.py", "migrate", "--verbosity", "0"],
         cwd=settings.BASE_DIR,
         env={**os.environ, "DATABASE_URL": url_of(name), "REDIS_URL": env.redis_url()},

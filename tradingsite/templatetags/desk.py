@@ -29,7 +29,7 @@ def _of_known(function: Callable[..., Any]) -> Callable[..., Any]:
     return call
 
 
-for _name, _function in {
+_PLAIN: dict[str, Callable[..., Any]] = {
     "fixed": formatting.fixed,
     "signed": formatting.signed,
     "percent": formatting.percent,
@@ -43,7 +43,8 @@ for _name, _function in {
     "sparkline": charts.sparkline,
     "share_bar": charts.share_bar,
     "weight_bar": charts.diverging_bar,
-}.items():
+}
+for _name, _function in _PLAIN.items():
     register.filter(_name, _of_known(_function))
 
 

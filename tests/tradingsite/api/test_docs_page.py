@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 from django.contrib.auth.models import User
 from django.core.management import call_command
+from playwright.sync_api import sync_playwright
 from rest_framework.test import APIClient
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
@@ -31,8 +32,6 @@ def test_page_when_served_keeps_scripts_to_our_own_files(viewer: APIClient) -> N
 
 @pytest.mark.skipif(CHROMIUM is None, reason="no Chromium on this machine")
 def test_page_when_opened_lists_the_addresses(live_server: Any) -> None:
-    from playwright.sync_api import sync_playwright
-
     client = APIClient()
     client.force_login(User.objects.create_superuser("root", password="let-me-in-1"))
     cookie = client.cookies["sessionid"].value

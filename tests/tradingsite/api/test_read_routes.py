@@ -59,10 +59,8 @@ def test_detail_when_anonymous_is_401_and_when_listed_is_the_same_row(
     row = client.get(f"/api/v1/{route}/").json()["results"][0]
     view = next(view for prefix, view, _ in router.registry if prefix == route)
     key = "name" if view.lookup_field == "name" else next(iter(row))
-    if row[key] == desk.account.name and key == "account":  # a key that is shown by its name
-        row_id = desk.account.pk
-    else:
-        row_id = row[key]
+    is_named = key == "account" and row[key] == desk.account.name  # a key shown by its name
+    row_id = desk.account.pk if is_named else row[key]
     address = f"/api/v1/{route}/{row_id}/"
     assert APIClient().get(address).status_code == 401
     assert client.get(address).json() == row

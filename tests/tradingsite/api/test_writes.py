@@ -73,7 +73,7 @@ def test_kill_switch_when_engaged_halts_the_account(desk: DeskRows, trader: APIC
         ("/api/v1/bots/bot-acme/explode", {}, 404, "not_found"),
     ],
 )
-def test_write_when_nonsense_is_a_problem(  # noqa: PLR0913 - one table of cases
+def test_write_when_nonsense_is_a_problem(
     address: str, body: object, status: int, code: str, desk: DeskRows, trader: APIClient
 ) -> None:
     sent = {"action": "engage", "reason": "x"} if body is None else body

@@ -7,6 +7,8 @@ from django.core.management.base import CommandError, CommandParser
 from marketdata.management.desk_command import DeskCommand
 from tradingsite.pipelines.bootstrap import fresh_start
 
+WARNING = "This deletes every order, fill, score, weight version and audit row."
+
 
 class Command(DeskCommand):
     """Deletes every order, fill, score, weight version and audit row; keeps bars and users."""
@@ -20,7 +22,7 @@ class Command(DeskCommand):
     def answer(self, **options: Any) -> dict[str, Any]:
         """Ask, then start afresh."""
         if not options["yes"]:
-            self.stderr.write("This deletes every order, fill, score, weight version and audit row.")
+            self.stderr.write(WARNING)
             try:
                 said = input("Type 'yes' to go on: ")
             except EOFError:

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from execution.brokers.registry import load_brokers
+from execution.services.connect_broker import broker_names
 from marketdata.feeds.registry import load_feeds
 from marketdata.indicators.registry import load_indicators
 from marketdata.management.desk_command import DeskCommand
@@ -16,7 +16,6 @@ FAMILIES = (
     load_optimizers,
     load_strategies,
     load_rules,
-    load_brokers,
 )
 
 
@@ -28,7 +27,8 @@ class Command(DeskCommand):
     def answer(self, **_: Any) -> dict[str, Any]:
         """Return the names by family."""
         registries = [load() for load in FAMILIES]
-        return {registry.family: list(registry) for registry in registries}
+        names = {registry.family: list(registry) for registry in registries}
+        return {**names, "broker": broker_names()}
 
     def print_answer(self, answer: dict[str, Any]) -> None:
         """Print one line per family."""

@@ -4,8 +4,8 @@ from typing import Any
 
 from django_celery_beat.models import IntervalSchedule, PeriodicTask
 
-from tradingsite.beat_schedule import BEAT_SCHEDULE
 from marketdata.management.desk_command import DeskCommand
+from tradingsite.beat_schedule import BEAT_SCHEDULE
 
 
 class Command(DeskCommand):
