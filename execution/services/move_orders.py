@@ -53,3 +53,13 @@ def move_orders(moves: Sequence[OrderMove]) -> list[int]:
             ),
         )
         return [row[0] for row in cursor.fetchall()]
+
+
+def touch_book(account_id: int) -> None:
+    """Count the book's version up: pages look again, and the sweeper sees movement."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "UPDATE execution_book SET version = version + 1, moved_at = clock_timestamp()"
+            " WHERE account_id = %s",
+            (account_id,),
+        )

@@ -22,7 +22,7 @@ from domain.orders import (
 from execution.brokers.base import Broker
 from execution.queries import lock_book
 from execution.services.connect_broker import broker_of
-from execution.services.move_orders import OrderMove, move_orders
+from execution.services.move_orders import OrderMove, move_orders, touch_book
 from marketdata.models import Account
 from risk.queries import control_for_share
 
@@ -111,7 +111,7 @@ def _mark_sending(account: Account, leased: Sequence[Leased]) -> list[Leased]:
         )
         _finish([one for one in blocked if one.order_id in canceled])
         if canceled:
-            _touch_book(account.pk)
+            touch_book(account.pk)
     return [one for one in free if one.order_id in moved]
 
 
@@ -184,7 +184,7 @@ def _record_replies(
         moved = set(move_orders(moves))
         _finish([one for one in held if one.order_id in moved])
         _bury([one for one in held if one.order_id not in moved])
-        _touch_book(account.pk)
+        touch_book(account.pk)
         publish(BookMoved(shard=account.pk, version=book.version + 1, topics=("orders",)))
 
 
@@ -221,12 +221,3 @@ def _update_outbox(assignment: str, leased: Sequence[Leased]) -> None:
                 f"UPDATE execution_outbox SET {assignment} WHERE id = ANY(%s)",
                 ([one.outbox_id for one in leased],),
             )
-
-
-def _touch_book(account_id: int) -> None:
-    with connection.cursor() as cursor:
-        cursor.execute(
-            "UPDATE execution_book SET version = version + 1, moved_at = clock_timestamp()"
-            " WHERE account_id = %s",
-            (account_id,),
-        )

@@ -1,7 +1,7 @@
 """One instrument may be worth only so much of equity."""
 
 from domain.decisions import Check
-from domain.money import fraction_of
+from domain.money import ZERO, fraction_of
 from risk.rules.registry import RULES, RuleContext
 
 
@@ -9,7 +9,8 @@ from risk.rules.registry import RULES, RuleContext
 def max_position(context: RuleContext) -> Check:
     """Refuse entries that would lift the instrument above its share of marked equity."""
     limit = fraction_of(context.portfolio.equity, context.limits.position_e9)
-    after = context.exposure + context.requested
+    change = -context.requested if context.is_exit else context.requested
+    after = max(context.exposure + change, ZERO)
     exceeded = after > limit and not context.is_exit
     return Check(
         "max_position",

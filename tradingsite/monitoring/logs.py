@@ -2,6 +2,7 @@
 
 import logging
 import os
+import warnings
 from typing import Any
 
 import structlog
@@ -28,12 +29,21 @@ def walk_id(account: str, closed_at: str) -> str:
     return f"{account}@{closed_at}"
 
 
+class NotHealth(logging.Filter):
+    """Drops the lines about a health page that answered "not yet": that is its work."""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        """Tell whether the line is worth writing."""
+        return not (record.name == "django.request" and "/healthz" in record.getMessage())
+
+
 def logging_config() -> dict[str, Any]:
     """Return Django's LOGGING: everything through one JSON formatter."""
     level = os.environ.get("LOG_LEVEL", "INFO").upper()
     return {
         "version": 1,
         "disable_existing_loggers": False,
+        "filters": {"not_health": {"()": NotHealth}},
         "formatters": {
             "json": {
                 "()": structlog.stdlib.ProcessorFormatter,
@@ -44,7 +54,13 @@ def logging_config() -> dict[str, Any]:
                 "foreign_pre_chain": _SHARED,
             }
         },
-        "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "json"}},
+        "handlers": {
+            "stderr": {
+                "class": "logging.StreamHandler",
+                "formatter": "json",
+                "filters": ["not_health"],
+            }
+        },
         "root": {"handlers": ["stderr"], "level": level},
         "loggers": {
             "django.server": {"handlers": ["stderr"], "level": level, "propagate": False},
@@ -56,3 +72,6 @@ def logging_config() -> dict[str, Any]:
 
 
 logging.captureWarnings(capture=True)
+# Celery warns of root for the sake of pickle, which no queue of ours accepts; a container's
+# only user is often root.
+warnings.filterwarnings("ignore", message="You're running the worker with superuser")

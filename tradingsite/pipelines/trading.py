@@ -16,6 +16,7 @@ from domain.instruments import InstrumentTerms
 from domain.money import from_nano
 from execution.queries import Step, desk_fingerprint, instruments_held, next_step
 from execution.services.book_fills import book_fills
+from execution.services.cancel_orders import cancel_halted_entries
 from execution.services.place_orders import Cycle, CycleReport, place_orders
 from execution.services.submit_orders import submit_orders
 from execution.trade_cycle import BotPlan, ScoredBar
@@ -64,6 +65,7 @@ def walk(account_id: int, *, force: bool = False) -> None:
 def _walk_slice(account_id: int) -> None:
     deadline = time.monotonic() + SLICE_SECONDS
     desk: Desk | None = None
+    cancel_halted_entries(account_id)
     while time.monotonic() < deadline:
         step = next_step(account_id)
         if step is None:

@@ -122,7 +122,8 @@ USE_I18N = False
 
 STATIC_URL = "/static/"
 STATICFILES_DIRS = [BASE_DIR / "static"]
-STATIC_ROOT = env.data_dir() / "static"
+# Only a deployment that collects its files needs a folder for them.
+STATIC_ROOT = env.text("STATIC_ROOT") or None
 # Straight from the folders: a newcomer's desk needs no collectstatic.
 WHITENOISE_USE_FINDERS = True
 
