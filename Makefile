@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 RUN := $(BIN)/python
 
 .DEFAULT_GOAL := help
-.PHONY: help install install-dev up test check fmt lint types floors bench docs plugins lock
+.PHONY: help install install-dev up test check fmt format lint types floors bench docs plugins lock
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  \1\t\2/' | expand -t 14
@@ -50,17 +50,23 @@ check: fmt lint types floors test docs ## all that must be green before a commit
 fmt: install-dev ## are all files formatted
 	@$(BIN)/ruff format --check .
 
-lint: install-dev ## ruff
+format: install-dev ## format them
+	@$(BIN)/ruff format .
+	@$(BIN)/ruff check --fix --quiet .
+
+lint: install-dev ## ruff, spelling, dependencies
 	@$(BIN)/ruff check .
+	@$(BIN)/typos
+	@$(BIN)/deptry . 2>/dev/null || $(BIN)/deptry .
 
 types: install-dev ## mypy
 	@$(BIN)/mypy
 
 floors: install-dev ## do imports point down
-	@$(BIN)/lint-imports
+	@$(BIN)/lint-imports --no-logo
 
 bench: install ## measure what docs/benchmarks reports
-	@$(RUN) manage.py bench
+	@$(RUN) -m benchmarks
 
 docs: install-dev ## build the manual into site/
 	@$(BIN)/mkdocs build --strict --quiet
