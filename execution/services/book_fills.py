@@ -1,6 +1,6 @@
 """Settle one account through one instant: splits first, then every fill the venue reports."""
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import Decimal
@@ -13,7 +13,16 @@ from domain.errors import PlumblineError
 from domain.events import BookMoved, FillBooked, SplitApplied
 from domain.instruments import InstrumentTerms
 from domain.money import CONTEXT, ZERO, notional, to_price, to_ticks
-from domain.orders import CANCELED, FILLED, PARTIAL, Execution, side_word
+from domain.orders import (
+    CANCELED,
+    FILLED,
+    PARTIAL,
+    READY,
+    REJECTED,
+    UNKNOWN,
+    Execution,
+    side_word,
+)
 from domain.portfolio import PositionState
 from execution.accounting import SplitEffect, apply_fill, split_effect
 from execution.brokers.base import Broker
@@ -36,6 +45,7 @@ FILL_COLUMNS = (
     ("fee", "numeric"),
     ("executed_at", "timestamptz"),
 )
+TOO_MUCH = 10**15
 PositionKey = tuple[int, int | None]
 
 
@@ -122,6 +132,7 @@ def _book(
         book = lock_book(account.pk)
         fresh = [one for one in executions if one.cursor > book.execution_cursor]
         orders = _orders_of(account.pk, fresh)
+        known = _booked_before(account.pk, orders.values())
         touched = {split.instrument_id for split in due}
         touched |= {order.instrument_id for order in orders.values()}
         work = _begin(account, through, book, touched)
@@ -131,13 +142,27 @@ def _book(
         booked: list[BookedFill] = []
         for execution in fresh:
             work.cursor = max(work.cursor, execution.cursor)
-            if execution.execution_id not in quarantined:
+            if execution.execution_id not in known | quarantined:
+                known.add(execution.execution_id)
                 _apply_execution(work, execution, orders)
                 decided_at = orders[execution.client_order_id].decided_at
                 booked.append(BookedFill(execution.execution_id, decided_at))
         _write(work)
         publish(*work.events, BookMoved(account.pk, book.version + 1, ("desk", "orders")))
     return booked
+
+
+def _booked_before(account_id: int, orders: Iterable[_OpenOrder]) -> set[str]:
+    """Return the executions of these orders that are fills already: a venue may repeat itself."""
+    ids = [one.id for one in orders if one.filled]
+    if not ids:
+        return set()
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT execution_id FROM execution_fill WHERE account_id = %s AND order_id = ANY(%s)",
+            (account_id, ids),
+        )
+        return {row[0] for row in cursor.fetchall()}
 
 
 def _cursor(account_id: int) -> tuple[int, datetime]:
@@ -309,10 +334,12 @@ def _apply_execution(
     order = orders.get(execution.client_order_id)
     if order is None:
         raise UnexpectedFillError(execution, "no order of this account has its client id")
+    if not _is_possible(execution):
+        raise UnexpectedFillError(execution, "its numbers are impossible")
+    if order.state == READY:
+        raise UnexpectedFillError(execution, "its order was never sent")
     if order.filled + execution.quantity > order.quantity:
         raise UnexpectedFillError(execution, "it fills more than was ordered")
-    if execution.quantity <= 0 or execution.price <= 0 or execution.fee < 0:
-        raise UnexpectedFillError(execution, "its numbers are impossible")
     terms = work.terms[order.instrument_id]
     key = (order.instrument_id, order.bot_id)
     paid = order.side * notional(execution.price, execution.quantity, terms.multiplier)
@@ -338,6 +365,9 @@ def _apply_execution(
         )
     )
     order.filled += execution.quantity
+    if order.state == REJECTED:  # late evidence: the venue had it after all
+        work.moves.append(OrderMove(order.id, REJECTED, UNKNOWN, "filled after it was rejected"))
+        order.state = UNKNOWN
     state = FILLED if order.filled == order.quantity else PARTIAL
     work.moves.append(
         OrderMove(
@@ -363,6 +393,17 @@ def _apply_execution(
                 "fee": f"{execution.fee:f}",
             },
         )
+    )
+
+
+def _is_possible(execution: Execution) -> bool:
+    """Tell whether the columns can keep its numbers; NaN compares with nothing."""
+    numbers = (execution.quantity, execution.price, execution.fee)
+    return (
+        all(number.is_finite() for number in numbers)
+        and 0 < execution.quantity < TOO_MUCH
+        and 0 < execution.price < TOO_MUCH
+        and 0 <= execution.fee < TOO_MUCH
     )
 
 

@@ -1,5 +1,6 @@
 """Say to the venue what the outbox holds: lease, mark sending, call, record."""
 
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -16,13 +17,16 @@ from domain.orders import (
     REJECTED,
     SENDING,
     UNKNOWN,
+    UNSENT,
     OrderRequest,
     VenueReply,
 )
 from execution.brokers.base import Broker
+from execution.models import Order
 from execution.queries import lock_book
 from execution.services.connect_broker import broker_of
 from execution.services.move_orders import OrderMove, move_orders, touch_book
+from execution.services.raise_incident import raise_incident
 from marketdata.models import Account
 from risk.queries import control_for_share
 
@@ -30,6 +34,8 @@ BATCH = 10
 # A frozen dispatcher stalls its account for this long, so it is short where nothing leaves
 # the process.
 LEASE_SECONDS = 2
+# With less of the lease left nothing is sent: somebody else may take the order over meanwhile.
+LEASE_TO_SPARE = 1.0
 MAX_ATTEMPTS = 10
 
 
@@ -64,15 +70,23 @@ class Leased:
 def submit_orders(account: Account) -> int:
     """Send at most ten due orders of one account; return how many were sent or canceled."""
     broker = broker_of(account)
+    send_until = time.monotonic() + LEASE_SECONDS - LEASE_TO_SPARE
     leased = _lease(account.pk)
     if not leased:
         return 0
-    _resolve_unknown(account, broker, [one for one in leased if one.state in (SENDING, UNKNOWN)])
+    _finish([one for one in leased if one.state not in UNSENT])  # an execution settled it first
+    _resolve_unknown(
+        account, broker, [one for one in leased if one.state in (SENDING, UNKNOWN)], send_until
+    )
     fresh = _mark_sending(account, [one for one in leased if one.state == READY])
-    if fresh:
-        replies = broker.submit([one.request() for one in fresh])
-        _record_replies(account, fresh, replies)
+    _send(account, broker, fresh, send_until)
     return len(leased)
+
+
+def _send(account: Account, broker: Broker, marked: Sequence[Leased], send_until: float) -> None:
+    """Call the venue with no transaction open; too late, the next lease asks and sends again."""
+    if marked and time.monotonic() < send_until:
+        _record_replies(account, marked, broker.submit([one.request() for one in marked]))
 
 
 def _lease(account_id: int) -> list[Leased]:
@@ -110,12 +124,14 @@ def _mark_sending(account: Account, leased: Sequence[Leased]) -> list[Leased]:
             [OrderMove(one.order_id, READY, CANCELED, "halted before sending") for one in blocked]
         )
         _finish([one for one in blocked if one.order_id in canceled])
-        if canceled:
-            touch_book(account.pk)
+    if canceled:
+        touch_book(account.pk)  # apart: the book's lock comes before an order's, never after
     return [one for one in free if one.order_id in moved]
 
 
-def _resolve_unknown(account: Account, broker: Broker, leased: Sequence[Leased]) -> None:
+def _resolve_unknown(
+    account: Account, broker: Broker, leased: Sequence[Leased], send_until: float
+) -> None:
     """Settle orders whose sender died: ask first; a known one is adopted, else sent again.
 
     Sending again is safe only where the venue deduplicates client ids.
@@ -139,10 +155,12 @@ def _resolve_unknown(account: Account, broker: Broker, leased: Sequence[Leased])
     )
     lost = [one for one in held if one not in known]
     if lost and broker.capabilities.dedupes_client_id:
-        _send_again(account, broker, lost)
+        _send_again(account, broker, lost, send_until)
 
 
-def _send_again(account: Account, broker: Broker, lost: Sequence[Leased]) -> None:
+def _send_again(
+    account: Account, broker: Broker, lost: Sequence[Leased], send_until: float
+) -> None:
     with transaction.atomic():
         control = control_for_share(account.pk)
         held = _still_ours(lost)
@@ -156,9 +174,7 @@ def _send_again(account: Account, broker: Broker, lost: Sequence[Leased]) -> Non
             ]
         )
         _finish([one for one in blocked if one.order_id in canceled])
-    resent = [one for one in free if one.order_id in again]
-    if resent:
-        _record_replies(account, resent, broker.submit([one.request() for one in resent]))
+    _send(account, broker, [one for one in free if one.order_id in again], send_until)
 
 
 def _record_replies(
@@ -183,7 +199,7 @@ def _record_replies(
                 moves.append(OrderMove(one.order_id, from_state, to_state, reply.reason))
         moved = set(move_orders(moves))
         _finish([one for one in held if one.order_id in moved])
-        _bury([one for one in held if one.order_id not in moved])
+        _bury(account, [one for one in held if one.order_id not in moved])
         touch_book(account.pk)
         publish(BookMoved(shard=account.pk, version=book.version + 1, topics=("orders",)))
 
@@ -206,12 +222,18 @@ def _finish(leased: Sequence[Leased]) -> None:
     _update_outbox("done = true, lease_until = NULL", leased)
 
 
-def _bury(leased: Sequence[Leased]) -> None:
+def _bury(account: Account, leased: Sequence[Leased]) -> None:
     """Give up on rows that failed too often; the reservation stays until a person decides."""
-    _update_outbox(
-        "dead = true, reason = 'no answer after many attempts'",
-        [one for one in leased if one.attempts >= MAX_ATTEMPTS],
-    )
+    hopeless = [one for one in leased if one.attempts >= MAX_ATTEMPTS]
+    _update_outbox("dead = true, reason = 'no answer after many attempts'", hopeless)
+    for one in hopeless:
+        incident_id = raise_incident(
+            account_id=account.pk,
+            kind="order_without_answer",
+            subject=one.client_order_id,
+            detail={"attempts": one.attempts, "venue": account.venue},
+        )
+        Order.objects.filter(pk=one.order_id).update(incident_id=incident_id)
 
 
 def _update_outbox(assignment: str, leased: Sequence[Leased]) -> None:
