@@ -8,8 +8,9 @@ from types import MappingProxyType
 PARTS = ("web", "beat", "feed", "worker")
 
 # Numeric libraries would start a thread per core in each process; pools are our parallelism.
-ONE_THREAD: Mapping[str, str] = MappingProxyType(
-    {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
+# Workers also keep their database connections from one task to the next.
+WORKER_ENV: Mapping[str, str] = MappingProxyType(
+    {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "DATABASE_MAX_AGE_SECONDS": "600"}
 )
 
 # Web and trading lanes give up on a lock or a statement soon; imports and learning may wait.
@@ -39,7 +40,7 @@ def desk_processes(*, host: str = "127.0.0.1", port: int = 8000) -> tuple[Proces
             "trading",
             lanes=("ingest", "signals", "execution"),
             children=2,
-            env={**ONE_THREAD, **SHORT_TIMEOUTS},
+            env={**WORKER_ENV, **SHORT_TIMEOUTS},
         ),
         # Apart, so that learning never delays trading.
         _worker("learning", lanes=("research", "learning"), children=1),
@@ -72,7 +73,7 @@ def _worker(
     *,
     lanes: tuple[str, ...],
     children: int,
-    env: Mapping[str, str] = ONE_THREAD,
+    env: Mapping[str, str] = WORKER_ENV,
 ) -> Process:
     argv = (
         *("python", "-m", "celery", "-A", "tradingsite", "worker"),

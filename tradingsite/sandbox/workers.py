@@ -9,7 +9,7 @@ from pathlib import Path
 
 from tradingsite.embedded.children import kill_group, spawn, stop
 from tradingsite.embedded.locations import CHECKOUT
-from tradingsite.processes import ONE_THREAD
+from tradingsite.processes import WORKER_ENV
 from tradingsite.sandbox.database import SandboxError
 
 ARGV = (
@@ -31,7 +31,7 @@ class Workers:
         self._log = log
         self._env = {
             **os.environ,
-            **ONE_THREAD,
+            **WORKER_ENV,
             **urls,
             "PLUMBLINE_ENVIRONMENT": "sandbox",
             "LIVE_BROADCAST": "no",
