@@ -3,6 +3,7 @@
 import logging
 import os
 import warnings
+from datetime import datetime
 from typing import Any
 
 import structlog
@@ -24,9 +25,9 @@ structlog.configure(
 )
 
 
-def walk_id(account: str, closed_at: str) -> str:
-    """Return the id under which everything of one account's instant is logged."""
-    return f"{account}@{closed_at}"
+def walk_id(stream: str, closed_at: datetime) -> str:
+    """Return the id under which an instant is logged, from its bars to its fills."""
+    return f"{stream}@{closed_at:%Y-%m-%dT%H:%M:%SZ}"
 
 
 class NotHealth(logging.Filter):

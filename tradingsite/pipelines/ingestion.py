@@ -30,6 +30,7 @@ from marketdata.services.record_splits import record_splits
 from marketdata.services.replay_bars import replay_feed
 from tradingsite.celery import nudge
 from tradingsite.monitoring.alerts import raise_alert
+from tradingsite.monitoring.logs import walk_id
 
 SEALS_AHEAD = 64
 HEARTBEAT_SECONDS = 2.0
@@ -168,8 +169,7 @@ def deliver(stream: Stream, instant: FeedInstant) -> SealOutcome:
     is_fast = stream.fast_until is not None and instant.closed_at <= stream.fast_until
     (log.debug if is_fast else log.info)(
         "sealed",
-        stream=stream.name,
-        closed_at=f"{instant.closed_at:%Y-%m-%dT%H:%M:%SZ}",
+        walk=walk_id(stream.name, instant.closed_at),
         bars=len(bars),
         late=outcome.late,
         nudged=len(accounts),

@@ -79,12 +79,19 @@ def _walk_slice(account_id: int) -> None:
 def _take(step: Step, desk: Desk, deadline: float) -> bool:
     """Do one step; tell whether it moved the record."""
     if step.kind == "dispatch":
-        return submit_orders(desk.account) > 0
+        sent = submit_orders(desk.account)
+        log.info("sent", walk=_id(desk, step.decided_to), account=desk.account.name, orders=sent)
+        return sent > 0
     if step.instant is None:
         return False
     if step.kind == "settle":
         for fill in book_fills(desk.account, step.instant.closed_at):
-            log.info("filled", walk=_id(desk, fill.decided_at), execution=fill.execution_id)
+            log.info(
+                "filled",
+                walk=_id(desk, fill.decided_at),
+                account=desk.account.name,
+                execution=fill.execution_id,
+            )
         return True
     return _decide_on(step, desk, deadline)
 
@@ -131,6 +138,7 @@ def _decide(instant: SealedInstant, decided_to: datetime, desk: Desk) -> CycleRe
         log.info(
             "decided",
             walk=_id(desk, instant.closed_at),
+            account=desk.account.name,
             scores=len(new),
             signals=report.signals,
             orders=report.orders,
@@ -229,4 +237,4 @@ def _account_lock(account_id: int, *, force: bool) -> Iterator[bool]:
 
 
 def _id(desk: Desk, closed_at: datetime) -> str:
-    return walk_id(desk.account.name, f"{closed_at:%Y-%m-%dT%H:%M:%SZ}")
+    return walk_id(desk.account.stream.name, closed_at)
