@@ -69,7 +69,7 @@ bench: install ## measure what docs/benchmarks reports
 	@$(RUN) -m benchmarks
 
 docs: install-dev ## build the manual into site/
-	@$(BIN)/mkdocs build --strict --quiet
+	@NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
 
 plugins: install ## list every plug-in
 	@$(RUN) manage.py plugins
