@@ -44,18 +44,26 @@ class LastClose:
     closed_at: datetime
 
 
-def instrument_terms(ids: Sequence[int] | None = None) -> dict[int, InstrumentTerms]:
-    """Return the terms and all stored splits of the instruments, by id; None: of every one."""
-    splits: dict[int, list[SplitValue]] = {}
-    chosen = Split.objects.order_by("effective_at")
-    instruments = Instrument.objects.all()
-    if ids is not None:
-        chosen = chosen.filter(instrument_id__in=ids)
-        instruments = instruments.filter(pk__in=ids)
-    for split in chosen:
-        value = SplitValue(split.effective_at, float(split.ratio))
-        splits.setdefault(split.instrument_id, []).append(value)
-    return {one.pk: one.terms(tuple(splits.get(one.pk, ()))) for one in instruments}
+TERMS = """
+SELECT i.id, i.venue, i.symbol, i.currency, i.tick_size, i.lot_size, i.multiplier,
+       array_agg(s.effective_at ORDER BY s.effective_at) FILTER (WHERE s.id IS NOT NULL),
+       array_agg(s.ratio::float8 ORDER BY s.effective_at) FILTER (WHERE s.id IS NOT NULL)
+FROM marketdata_instrument i LEFT JOIN marketdata_split s ON s.instrument_id = i.id
+WHERE i.id = ANY(%s) GROUP BY i.id
+"""
+
+
+def instrument_terms(ids: Sequence[int]) -> dict[int, InstrumentTerms]:
+    """Return the terms and all stored splits of the instruments, by id."""
+    with connection.cursor() as cursor:
+        cursor.execute(TERMS, (list(ids),))
+        return {
+            row[0]: InstrumentTerms(
+                *row[:7],
+                splits=tuple(map(SplitValue, row[7] or (), row[8] or ())),
+            )
+            for row in cursor.fetchall()
+        }
 
 
 def find_instruments(names: Sequence[str]) -> list[Instrument]:

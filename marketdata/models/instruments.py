@@ -2,8 +2,6 @@
 
 from django.db import models
 
-from domain.bars import Split as SplitTerms
-from domain.instruments import InstrumentTerms
 from marketdata.models.wall_time import wall_time
 
 
@@ -35,16 +33,3 @@ class Instrument(models.Model):
 
     def __str__(self) -> str:
         return f"{self.venue}:{self.symbol}"
-
-    def terms(self, splits: tuple[SplitTerms, ...] = ()) -> InstrumentTerms:
-        """Return the plain value the decision path works with."""
-        return InstrumentTerms(
-            id=self.pk,
-            venue=self.venue,
-            symbol=self.symbol,
-            currency=self.currency,
-            tick_size=self.tick_size,
-            lot_size=self.lot_size,
-            multiplier=self.multiplier,
-            splits=splits,
-        )

@@ -55,6 +55,10 @@ class Folds:
     def __init__(self) -> None:
         self._lines: dict[LineKey, _Line] = {}
 
+    def forget(self) -> None:
+        """Drop every fold."""
+        self._lines.clear()
+
     def score(
         self, watched: Iterable[Watched], *, closed_at: datetime, sealed_to: datetime
     ) -> dict[tuple[int, str], ScoredBar]:

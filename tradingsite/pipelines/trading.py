@@ -187,6 +187,8 @@ def _desk_of(account_id: int, sealed_to: datetime) -> Desk:
     known = _desks.get(account_id)
     if known is None or known.fingerprint != fingerprint:
         known = _load_desk(account_id, sealed_to, fingerprint)
+        # An import may have changed bars behind the folds: every worker builds them anew.
+        _folds.forget()
         _desks[account_id] = known
     return replace(known, sealed_to=sealed_to)
 
