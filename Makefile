@@ -42,8 +42,9 @@ $(VENV)/.installed-dev: requirements-dev.txt $(VENV)/.installed
 up: install ## start the desk; Ctrl-C stops it; PORT=8001 moves the page
 	@exec $(RUN) manage.py up
 
+# One process per core, four at most: each has a database of its own on one private server.
 test: install-dev ## run every test on real services of their own
-	@$(RUN) -m pytest
+	@$(RUN) -m pytest -n logical --maxprocesses 4 --dist worksteal
 
 check: fmt lint types floors test docs ## all that must be green before a commit
 

@@ -58,11 +58,11 @@ def instrument_terms(ids: Sequence[int]) -> dict[int, InstrumentTerms]:
     with connection.cursor() as cursor:
         cursor.execute(TERMS, (list(ids),))
         return {
-            row[0]: InstrumentTerms(
-                *row[:7],
-                splits=tuple(map(SplitValue, row[7] or (), row[8] or ())),
+            key: InstrumentTerms(
+                *(key, venue, symbol, currency, tick, lot, multiplier),
+                tuple(map(SplitValue, instants or (), ratios or ())),
             )
-            for row in cursor.fetchall()
+            for key, venue, symbol, currency, tick, lot, multiplier, instants, ratios in cursor
         }
 
 

@@ -9,9 +9,10 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
 LARGEST_BYTES = 512 * 1024
-# Character classes, so that this file does not find itself.
+# Written so that this file does not find itself.
 KEY = re.compile(rb"-----BEGIN [A-Z ]*PRIVATE [K]EY-----")
-MACHINE_PATH = re.compile(r"(?<![\w.])/([h]ome|[U]sers|[r]oot|[w]ork)/\w+|/tmp/[l]ab")
+PLACES = "|".join(("home", "Users", "root", "work"))
+MACHINE_PATH = re.compile(rf"(?<![\w.])/({PLACES})/\w+|/tmp/[l]ab")
 SECRET_FILES = frozenset({".env", "id_rsa", "id_ed25519", "credentials.json"})
 
 

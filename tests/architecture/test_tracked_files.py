@@ -29,9 +29,9 @@ def test_tracked_files_when_read_name_no_path_of_one_machine() -> None:
     assert list(machine_paths_in(tracked_files())) == []
 
 
-def test_tracked_files_when_listed_have_no_catch_all_names() -> None:
-    catch_alls = {"utils.py", "common.py", "helpers.py", "misc.py"}
-    assert [shown(path) for path in tracked_files() if path.name in catch_alls] == []
+def test_tracked_files_when_listed_have_no_vague_names() -> None:
+    vague_names = {"utils.py", "common.py", "helpers.py", "misc.py"}
+    assert [shown(path) for path in tracked_files() if path.name in vague_names] == []
 
 
 @pytest.mark.parametrize(

@@ -1,13 +1,16 @@
 """Logs as JSON lines on stderr, each with the id that runs from bar to fill."""
 
 import logging
-import os
 import warnings
 from datetime import datetime
 from typing import Any
 
 import structlog
 from structlog.typing import Processor
+
+from tradingsite import env
+
+LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL")
 
 _SHARED: list[Processor] = [
     structlog.contextvars.merge_contextvars,
@@ -40,7 +43,9 @@ class NotHealth(logging.Filter):
 
 def logging_config() -> dict[str, Any]:
     """Return Django's LOGGING: everything through one JSON formatter."""
-    level = os.environ.get("LOG_LEVEL", "INFO").upper()
+    level = env.text("LOG_LEVEL", "INFO").upper()
+    if level not in LEVELS:
+        raise env.BadSettingError(f"LOG_LEVEL must be one of {', '.join(LEVELS)}, not '{level}'")
     return {
         "version": 1,
         "disable_existing_loggers": False,
