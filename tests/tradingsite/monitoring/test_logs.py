@@ -17,7 +17,7 @@ def test_level_when_set_applies_and_when_empty_is_info(monkeypatch: pytest.Monke
 
 def test_level_when_nonsense_is_refused_by_name(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("LOG_LEVEL", "loud")
-    with pytest.raises(BadSettingError, match="^LOG_LEVEL must be one of DEBUG"):
+    with pytest.raises(BadSettingError, match=r"^LOG_LEVEL must be one of DEBUG"):
         logging_config()
 
 
