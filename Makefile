@@ -21,14 +21,14 @@ $(RUN):
 	@$(PYTHON) -m venv $(VENV) \
 	  || { rm -rf $(VENV); echo "cannot make $(VENV): on Debian and Ubuntu, apt install python3-venv" >&2; exit 1; }
 
-# uv installs in a fraction of pip's time; where it cannot be had, pip does.
+# uv installs in a fraction of pip's time; where it cannot be had or fails, pip does.
 define install_from
 	@echo "installing $(1)"
 	@if $(BIN)/uv --version >/dev/null 2>&1 || $(RUN) -m pip install --quiet --disable-pip-version-check uv 2>/dev/null; then \
-	  $(BIN)/uv pip install --quiet --python $(RUN) --compile-bytecode -r $(1); \
-	else \
-	  $(RUN) -m pip install --quiet --disable-pip-version-check -r $(1); \
-	fi
+	  $(BIN)/uv pip install --quiet --python $(RUN) --compile-bytecode -r $(1) && exit 0; \
+	  echo "uv could not install; trying pip, which takes minutes" >&2; \
+	fi; \
+	$(RUN) -m pip install --quiet --disable-pip-version-check -r $(1)
 endef
 
 $(VENV)/.installed: requirements.txt | $(RUN)

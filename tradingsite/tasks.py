@@ -1,5 +1,6 @@
 """Every Celery task: load by id, one call, nothing returned, safe to run twice."""
 
+from dataclasses import asdict
 from typing import Any
 
 from django.db import close_old_connections
@@ -28,7 +29,7 @@ def ingest(**_: Any) -> None:
     close_old_connections()
     if supervision.claim_slot("ingest", INGEST_SECONDS):
         with supervision.unhurried():
-            ingestion.ingest_history()
+            supervision.remember("ingest", lambda: asdict(ingestion.ingest_history()))
 
 
 @app.task(name="score", queue="signals", **QUICK)
@@ -57,7 +58,7 @@ def retrain(*, force: bool = False, **_: Any) -> None:
     """Learn weights where enough is new."""
     close_old_connections()
     if force or supervision.claim_slot("retrain", RETRAIN_SECONDS):
-        learning.retrain_all(force=force)
+        supervision.remember("retrain", lambda: {"versions": learning.retrain_all(force=force)})
 
 
 @app.task(name="reconcile", queue="execution", **QUICK)

@@ -1,7 +1,8 @@
 """The desk looks after itself: finds forgotten work, compares, marks, raises alerts."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from typing import Any
 
 from django.db import connection
 
@@ -11,8 +12,10 @@ from execution.services.mark_to_market import mark_to_market
 from execution.services.reconcile_orders import reconcile_orders
 from execution.services.submit_orders import submit_orders
 from marketdata.models import Account
+from marketdata.models.wall_time import ClockTimestamp
 from risk.models import Control
 from tradingsite.celery import PublishFailures, nudge
+from tradingsite.models import JobRun
 from tradingsite.monitoring.alerts import clear_alert, raise_alert
 from tradingsite.monitoring.health import check_health
 
@@ -29,6 +32,25 @@ def claim_slot(name: str, every_seconds: int) -> bool:
             (name, every_seconds),
         )
         return cursor.rowcount == 1
+
+
+def remember(name: str, work: Callable[[], dict[str, Any]]) -> None:
+    """Run a job and keep what it did; a run that had nothing to do is forgotten."""
+    run = JobRun.objects.create(name=name)
+    try:
+        detail = work()
+    except Exception as error:
+        _finish_run(run, "failed", {"error": f"{type(error).__name__}: {error}"[:300]})
+        raise
+    if any(detail.values()):
+        _finish_run(run, "done", detail)
+    else:
+        run.delete()
+
+
+def _finish_run(run: JobRun, state: str, detail: dict[str, Any]) -> None:
+    runs = JobRun.objects.filter(pk=run.pk)
+    runs.update(state=state, detail=detail, finished_at=ClockTimestamp())
 
 
 @contextmanager
