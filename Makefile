@@ -44,7 +44,7 @@ up: install ## start the desk; Ctrl-C stops it; PORT=8001 moves the page
 
 # One process per core, four at most: each has a database of its own on one private server.
 test: install-dev ## run every test on real services of their own
-	@$(RUN) -m pytest -n logical --maxprocesses 4 --dist worksteal
+	@$(RUN) -m pytest -rfEs -n logical --maxprocesses 4 --dist loadgroup
 
 check: fmt lint types floors test docs ## all that must be green before a commit
 
