@@ -86,7 +86,11 @@ def test_data_file_when_package_is_missing_refuses(
         data_file()
 
 
-@pytest.mark.parametrize("content", [b"", b"not gzip", gzip.compress(b"a,b\n"), b"\x1f\x8b\x08"])
+@pytest.mark.parametrize(
+    "content",
+    [b"", b"not gzip", gzip.compress(b"a,b\n", mtime=0), b"\x1f\x8b\x08"],
+    ids=("empty", "text", "other columns", "cut off"),
+)
 def test_read_listings_when_file_is_broken_refuses(tmp_path: Path, content: bytes) -> None:
     path = tmp_path / "stocks.csv.gz"
     path.write_bytes(content)
