@@ -71,7 +71,7 @@ class SmallDesk:
         self, number: int, wishes: Wishes, *, size_pct: float = 10.0, seen: datetime | None = None
     ) -> Cycle:
         """Return what the walk would bring to the close of day `number`."""
-        terms = instrument_terms()
+        terms = instrument_terms(list(Instrument.objects.values_list("pk", flat=True)))
         chosen = {one.symbol: one for one in terms.values() if one.symbol in self.closes}
         plan = BotPlan(
             id=self.bot.pk,
