@@ -63,6 +63,16 @@ def test_place_when_the_instant_is_decided_already_writes_nothing(small_desk):
     assert {**after, "_state": 0} == {**book, "_state": 0}
 
 
+def test_place_when_an_older_view_of_the_book_comes_again_places_no_second_order(small_desk):
+    """The guard against a doubled order: nothing works, so only `decided_to` stands between."""
+    stale = small_desk.cycle(1, {"ACME": IN})
+    small_desk.bought(1, {"ACME": IN})
+
+    assert place_orders(stale) is None
+
+    assert Order.objects.count() == 1
+
+
 def test_place_when_a_later_writer_fails_writes_nothing(small_desk):
     before = counts()
 
