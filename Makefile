@@ -43,8 +43,9 @@ up: install ## start the desk; Ctrl-C stops it; PORT=8001 moves the page
 	@exec $(RUN) manage.py up
 
 # One process per core, four at most: each has a database of its own on one private server.
+# A file stays on one process: tests of the sandbox look at every sandbox of the server.
 test: install-dev ## run every test on real services of their own
-	@$(RUN) -m pytest -rfEs -n logical --maxprocesses 4 --dist loadgroup
+	@$(RUN) -m pytest -rfEs -n logical --maxprocesses 4 --dist loadfile
 
 check: fmt lint types floors test docs ## all that must be green before a commit
 

@@ -19,10 +19,7 @@ from marketdata.services.load_sample import load_sample
 from tradingsite import env
 from tradingsite.sandbox import database
 
-pytestmark = [
-    pytest.mark.django_db(transaction=True, databases=["default", "venue"]),
-    pytest.mark.xdist_group("sandboxes"),  # each test looks at every sandbox of the server
-]
+pytestmark = pytest.mark.django_db(transaction=True, databases=["default", "venue"])
 
 YEAR = ("--timeframe", "1d", "--from", "2005-01-01", "--to", "2005-12-31")
 THREE = ("--instruments", "AAPL,IBM,NASDAQ:MSFT")
