@@ -24,6 +24,8 @@ ARGUMENTS = (
 )
 # A decided instant commits its seal, its scores and its decisions.
 COMMITS_PER_INSTANT = 3
+# Trading days from 2005 to 2012: one closing instant each.
+SESSIONS = 2013
 
 
 def measure(say: Callable[[str], None]) -> dict[str, Any]:
@@ -50,7 +52,7 @@ def measure(say: Callable[[str], None]) -> dict[str, Any]:
     if len({json.dumps(one["hashes"], sort_keys=True) for one in answers}) != 1:
         raise RuntimeError("two replays of the same plan gave different hashes")
     latency = [one["latency_ms"] for one in answers]
-    per_instant = answers[0]["bars"] / _instants(answers[0])
+    per_instant = answers[0]["bars"] / SESSIONS
     limit = median(commits) / COMMITS_PER_INSTANT * per_instant
     return {
         "replay bars per second": rates,
@@ -61,11 +63,6 @@ def measure(say: Callable[[str], None]) -> dict[str, Any]:
         "of it seal to order p50 ms": [one["seal_to_order"]["p50"] for one in latency],
         "of it filling bar to fill p50 ms": [one["filling_bar_to_fill"]["p50"] for one in latency],
     }
-
-
-def _instants(answer: dict[str, Any]) -> int:
-    """Return the trading days from 2005 to 2012: 2013 sessions, one instant each."""
-    return 2013 if answer["bars"] else 1
 
 
 def _manage(settings: dict[str, str], *arguments: str) -> str:
