@@ -1,8 +1,11 @@
 """What a fill and a split do to a position: pure."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
+from datetime import datetime
 from decimal import Decimal
 
+from domain.bars import Split
 from domain.money import CONTEXT, ZERO, notional, to_cash, to_lots
 from domain.portfolio import PositionState
 
@@ -42,3 +45,22 @@ def split_effect(
     whole = to_lots(exact, lot)
     fraction = notional(price_after, exact - whole, multiplier) if exact != whole else ZERO
     return SplitEffect(whole - quantity, fraction)
+
+
+def close_in_units_of(
+    close: float, *, closed_at: datetime, splits: Iterable[Split], settled_to: datetime
+) -> float:
+    """Return a raw close in the units of a position whose splits are booked up to `settled_to`.
+
+    They differ while a split is booked and its first bar is missing, and the other way round.
+    """
+    for split in splits:
+        is_in_close, is_in_position = (
+            split.effective_at < closed_at,
+            split.effective_at < settled_to,
+        )
+        if is_in_position and not is_in_close:
+            close /= split.ratio
+        elif is_in_close and not is_in_position:
+            close *= split.ratio
+    return close

@@ -6,6 +6,7 @@ from decimal import Decimal
 
 from domain.money import ZERO, notional, to_price, to_ticks
 from domain.portfolio import fall
+from execution.accounting import close_in_units_of
 from execution.models import Book
 from execution.queries import holdings
 from marketdata.models import Account
@@ -36,7 +37,11 @@ def mark_to_market(account: Account) -> Marked:
     worth = ZERO
     for one in held:
         grid = terms[one.instrument_id]
-        price = to_price(to_ticks(closes[one.instrument_id].price, grid.tick_size), grid.tick_size)
+        last = closes[one.instrument_id]
+        close = close_in_units_of(
+            last.price, closed_at=last.closed_at, splits=grid.splits, settled_to=book.settled_to
+        )
+        price = to_price(to_ticks(close, grid.tick_size), grid.tick_size)
         worth += notional(price, one.quantity, grid.multiplier)
     equity = book.cash + worth
     return Marked(

@@ -13,6 +13,7 @@ from domain.instruments import InstrumentTerms
 from domain.money import ZERO, from_nano, to_price, to_ticks
 from domain.orders import OPEN, PARTIAL, READY, side_word
 from domain.portfolio import MarkedPosition, PortfolioSnapshot
+from execution.accounting import close_in_units_of
 from execution.queries import (
     AliveOrder,
     HeldPosition,
@@ -160,7 +161,15 @@ def _marked(held: Sequence[HeldPosition], cycle: Cycle) -> tuple[MarkedPosition,
             timeframes=cycle.account.stream.timeframes,
             as_of=cycle.instant.closed_at,
         )
-        closes |= {one: last.price for one, last in found.items()}
+        closes |= {
+            one: close_in_units_of(
+                last.price,
+                closed_at=last.closed_at,
+                splits=cycle.terms[one].splits,
+                settled_to=cycle.instant.closed_at,
+            )
+            for one, last in found.items()
+        }
     return tuple(
         MarkedPosition(
             instrument_id=one.instrument_id,
