@@ -11,7 +11,7 @@ def fixed_fraction(
 ) -> Decimal:
     """Return whole lots worth at most `fraction_e9` of equity at `price`; 0 when none fits."""
     budget = fraction_of(equity, fraction_e9)
-    if budget <= 0:
+    if budget <= 0 or price <= 0:  # below half a tick a price is none
         return ZERO
     unit = CONTEXT.multiply(price, terms.multiplier)
     return to_lots(CONTEXT.divide(budget, unit), terms.lot_size)
