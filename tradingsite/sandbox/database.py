@@ -22,8 +22,8 @@ from psycopg2.extensions import connection as Connection  # noqa: N812
 from domain.errors import PlumblineError
 from tradingsite import env
 
-PREFIX = "plumbline_sandbox_"
-TEMPLATE = "plumbline_template_"
+SANDBOX = "plumbline_sandbox"
+TEMPLATE = "plumbline_template"
 NAME = re.compile(r"[a-z0-9_]+")
 
 
@@ -41,7 +41,16 @@ class SandboxError(PlumblineError):
 
 def sandbox_name(arguments: str) -> str:
     """Return the database name that stands for these arguments."""
-    return PREFIX + hashlib.sha256(arguments.encode()).hexdigest()[:12]
+    return own_prefix(SANDBOX) + hashlib.sha256(arguments.encode()).hexdigest()[:12]
+
+
+def own_prefix(kind: str) -> str:
+    """Return what this desk's databases of a kind begin with: two desks may share a server.
+
+    The advisory locks below hold within one desk's database, so names must not cross desks.
+    """
+    desk = str(connections["default"].settings_dict["NAME"])
+    return f"{kind}_{hashlib.sha256(desk.encode()).hexdigest()[:6]}_"
 
 
 @contextmanager
@@ -129,11 +138,12 @@ def _template() -> str:
     digest = hashlib.sha256()
     for _, migration in sorted(MigrationLoader(None).disk_migrations.items()):
         digest.update(Path(inspect.getfile(type(migration))).read_bytes())
-    name = TEMPLATE + digest.hexdigest()[:12]
+    prefix = own_prefix(TEMPLATE)
+    name = prefix + digest.hexdigest()[:12]
     with closing(_connect(None)) as desk, desk.cursor() as cursor:
         # One maker at a time; the lock goes with the connection.
-        cursor.execute("SELECT pg_advisory_lock(hashtext(%s))", (TEMPLATE,))
-        cursor.execute("SELECT datname FROM pg_database WHERE datname LIKE %s", (TEMPLATE + "%",))
+        cursor.execute("SELECT pg_advisory_lock(hashtext(%s))", (prefix,))
+        cursor.execute("SELECT datname FROM pg_database WHERE datname LIKE %s", (prefix + "%",))
         for (old,) in cursor.fetchall():
             if old == name:
                 return name
@@ -179,4 +189,4 @@ def _quoted(name: str) -> str:
 
 def redis_folder(name: str) -> Path:
     """Return where the sandbox's throwaway Redis lives."""
-    return env.data_dir() / "sandbox" / name.removeprefix(PREFIX)
+    return env.data_dir() / "sandbox" / name.rpartition("_")[2]
