@@ -64,7 +64,8 @@ def replay() -> Iterator[Start]:
 def sandboxes() -> list[str]:
     with connection.cursor() as cursor:
         cursor.execute(
-            "SELECT datname FROM pg_database WHERE datname LIKE %s", (database.own_prefix(database.SANDBOX) + "%",)
+            "SELECT datname FROM pg_database WHERE datname LIKE %s",
+            (database.own_prefix(database.SANDBOX) + "%",),
         )
         return [row[0] for row in cursor.fetchall()]
 
