@@ -135,7 +135,10 @@ async def test_hint_when_many_come_at_once_only_the_newest_is_told():
 async def test_silence_when_nothing_happens_is_broken_by_beats(monkeypatch):
     monkeypatch.setattr(consumers, "BEAT_SECONDS", 0.1)
     page = await signed_in()
-    assert [(await heard(page))["topic"] for _ in range(2)] == ["beat", "beat"]
+    beats = 0
+    async with asyncio.timeout(5):  # hints of an earlier test may still be on their way
+        while beats < 2:
+            beats += (await heard(page))["topic"] == "beat"
     await page.disconnect()
 
 
