@@ -28,10 +28,11 @@ class _Line:
     last: Bar | None = None
     ahead: deque[Bar] = field(default_factory=deque)
     fetched_to: datetime | None = None
+    asked_at: datetime | None = None  # the newest instant scored, with or without a bar
 
     def forget(self) -> None:
         """Drop everything: the next use rebuilds from the anchor."""
-        self.fold, self.last, self.fetched_to = None, None, None
+        self.fold, self.last, self.fetched_to, self.asked_at = None, None, None, None
         self.ahead.clear()
 
 
@@ -110,11 +111,12 @@ def _append(line: _Line, bars: Iterable[Bar], sealed_to: datetime) -> None:
 
 
 def _is_past(line: _Line, closed_at: datetime) -> bool:
-    return line.last is not None and line.last.closed_at > closed_at
+    return line.asked_at is not None and line.asked_at > closed_at
 
 
 def _advance(line: _Line, closed_at: datetime) -> bool:
     """Step over the bars up to the instant; tell whether one closes exactly there."""
+    line.asked_at = closed_at
     while line.ahead and line.ahead[0].closed_at <= closed_at:
         bar = line.ahead.popleft()
         line.last = bar

@@ -92,7 +92,6 @@ def test_folds_when_asked_in_any_order_answer_as_a_new_process():
             assert found[one.terms.id, "1d"] == fresh(one, at)
 
 
-@pytest.mark.xfail(strict=True, reason="a line without a last bar does not notice the jump back")
 def test_folds_when_one_instrument_has_a_gap_and_time_jumps_back_still_score_it():
     """Two accounts of one worker stand at different instants; one stock missed the later one."""
     load_sample()
