@@ -253,9 +253,17 @@ def frozen_accounts(seconds: int) -> list[int]:
     due = accounts_with_work()
     with connection.cursor() as cursor:
         cursor.execute(
-            "SELECT account_id FROM execution_book WHERE account_id = ANY(%s)"
-            " AND moved_at < clock_timestamp() - make_interval(secs => %s) ORDER BY 1",
-            (due, seconds),
+            "SELECT b.account_id FROM execution_book b"
+            " JOIN marketdata_account a ON a.id = b.account_id"
+            " WHERE b.account_id = ANY(%(due)s)"
+            " AND b.moved_at < clock_timestamp() - make_interval(secs => %(seconds)s)"
+            # What was sealed just now has not waited yet, however long the book was idle.
+            " AND NOT EXISTS (SELECT 1 FROM marketdata_seal s WHERE s.stream_id = a.stream_id"
+            "  AND s.closed_at > b.decided_to"
+            "  AND s.sealed_at >= clock_timestamp() - make_interval(secs => %(seconds)s)"
+            "  AND NOT EXISTS (SELECT 1 FROM marketdata_seal e WHERE e.stream_id = a.stream_id"
+            "   AND e.closed_at > b.decided_to AND e.closed_at < s.closed_at)) ORDER BY 1",
+            {"due": due, "seconds": seconds},
         )
         return [row[0] for row in cursor.fetchall()]
 

@@ -36,7 +36,9 @@ GUARD_ORDER = """
         RAISE EXCEPTION 'order %: filled_quantity never shrinks', OLD.id;
     END IF;
     IF NEW.client_order_id <> OLD.client_order_id OR NEW.quantity <> OLD.quantity
-       OR NEW.side <> OLD.side OR NEW.decision_id <> OLD.decision_id THEN
+       OR NEW.side <> OLD.side OR NEW.decision_id <> OLD.decision_id
+       OR NEW.account_id <> OLD.account_id OR NEW.instrument_id <> OLD.instrument_id
+       OR NEW.decided_at <> OLD.decided_at OR NEW.reduce_only <> OLD.reduce_only THEN
         RAISE EXCEPTION 'order %: the wish never changes', OLD.id;
     END IF;
     IF NEW.state <> OLD.state AND NOT EXISTS (

@@ -269,7 +269,9 @@ def _apply_split(work: _Settlement, split: Split, *, executed: Mapping[str, _Ope
         work.positions[key] = PositionState(
             held.quantity + effect.quantity, held.cost - effect.cash, held.realised
         )
-        ref = f"split:{work.account.pk}:{terms.key}:{split.effective_at:%Y-%m-%d}:{key[1] or 0}"
+        ref = (
+            f"split:{work.account.pk}:{terms.key}:{split.effective_at:%Y-%m-%dT%H:%M}:{key[1] or 0}"
+        )
         work.bookings.append(_split_booking(work, ref, split, terms, key[1], effect))
         work.events.append(
             SplitApplied(

@@ -46,7 +46,9 @@ def retrain_one(
     )
     try:
         candidate = retrain(training_data(instrument, timeframe, as_of), optimizer)
-    except PlumblineError as refusal:
+    except Exception as refusal:
+        if not isinstance(refusal, PlumblineError):
+            log.exception("training_failed", instrument=str(instrument))
         _finish(run, state="refused", reason=str(refusal)[:300])
         log.info("training_refused", instrument=str(instrument), reason=str(refusal))
         return None

@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
+import structlog
 from django.db import connection
 
 from domain.money import from_nano
@@ -20,6 +21,8 @@ from tradingsite.monitoring.alerts import clear_alert, raise_alert
 from tradingsite.monitoring.health import check_health
 
 FROZEN_SECONDS = 5
+
+log = structlog.get_logger("supervision")
 
 
 def claim_slot(name: str, every_seconds: int) -> bool:
@@ -81,32 +84,35 @@ def catch_up() -> None:
 def dispatch_due() -> None:
     """Send what the outbox holds, whoever put it there."""
     for account_id in accounts_with_work():
-        submit_orders(_account(account_id))
+        with _alone("dispatch", str(account_id)):
+            submit_orders(_account(account_id))
 
 
 def reconcile_all() -> None:
     """Compare every account's open orders with its venue."""
     for account in Account.objects.select_related("stream"):
-        lost = reconcile_orders(account)
-        _alert_if(
-            bool(lost),
-            kind="reconcile",
-            subject=account.name,
-            message=f"{lost} open orders are unknown at the venue",
-        )
+        with _alone("reconcile", account.name):
+            lost = reconcile_orders(account)
+            _alert_if(
+                bool(lost),
+                kind="reconcile",
+                subject=account.name,
+                message=f"{lost} open orders are unknown at the venue",
+            )
 
 
 def mark_all() -> None:
     """Mark every account; raise or clear its drawdown alert."""
     for control in Control.objects.select_related("account__stream", "profile"):
-        marked = mark_to_market(control.account)
-        limit = from_nano(control.profile.drawdown_e9)
-        _alert_if(
-            marked.drawdown >= limit,
-            kind="drawdown",
-            subject=marked.account,
-            message=f"drawdown {marked.drawdown:.1%} has reached the limit of {limit:.1%}",
-        )
+        with _alone("mark", control.account.name):
+            marked = mark_to_market(control.account)
+            limit = from_nano(control.profile.drawdown_e9)
+            _alert_if(
+                marked.drawdown >= limit,
+                kind="drawdown",
+                subject=marked.account,
+                message=f"drawdown {marked.drawdown:.1%} has reached the limit of {limit:.1%}",
+            )
 
 
 def watch_health(last_failures: int) -> int:
@@ -122,6 +128,18 @@ def watch_health(last_failures: int) -> int:
         message="messages could not be published; sweepers pick the work up",
     )
     return PublishFailures.count
+
+
+@contextmanager
+def _alone(job: str, account: str) -> Iterator[None]:
+    """Keep one account's failure from ending the job for the accounts after it."""
+    try:
+        yield
+    except Exception:
+        log.exception("account_failed", job=job, account=account)
+        raise_alert(kind=f"{job}_failed", object=account, message="see the log for the reason")
+    else:
+        clear_alert(kind=f"{job}_failed", object=account)
 
 
 def _account(account_id: int) -> Account:
