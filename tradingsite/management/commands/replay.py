@@ -1,5 +1,6 @@
 """Replay stored bars through the real queue and workers, in a sandbox."""
 
+import os
 from datetime import date
 from decimal import Decimal, InvalidOperation
 from pathlib import Path
@@ -45,6 +46,7 @@ class Command(DeskCommand):
         """Plan, run, report."""
         if not 1 <= options["workers"] <= MOST_WORKERS:
             raise CommandError(f"--workers must lie between 1 and {MOST_WORKERS}")
+        _make_folder(options["export"])
         plan = plan_replay(
             instruments=_names(options["instruments"], "--instruments"),
             timeframe=options["timeframe"],
@@ -79,6 +81,22 @@ def _day(text: str, option: str) -> date:
 
 def _cash(text: str) -> Decimal:
     try:
-        return Decimal(text)
+        amount = Decimal(text)
     except InvalidOperation:
         raise CommandError(f"--cash '{text}' is no amount") from None
+    # Before a sandbox is made: one that cannot open its account would stay behind.
+    if not amount.is_finite() or amount <= 0:
+        raise CommandError(f"--cash must be an amount above 0, not '{text}'")
+    return amount
+
+
+def _make_folder(folder: Path | None) -> None:
+    """Find out now, not after hours of replay, that nothing can be written there."""
+    if folder is None:
+        return
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise CommandError(f"--export {folder}: {error.strerror}") from None
+    if not os.access(folder, os.W_OK):
+        raise CommandError(f"--export {folder}: not writable")
