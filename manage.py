@@ -14,6 +14,10 @@ PURE_COMMANDS = frozenset(
         *("makemessages", "startapp", "startproject"),
     }
 )
+# These see to the tables themselves, or are about them.
+OWN_TABLES = frozenset(
+    {"prepare", "migrate", "makemigrations", "showmigrations", "sqlmigrate", "test", "dbshell"}
+)
 HELP_WORDS = frozenset({"--help", "-h", "--version"})
 EXIT_REFUSED = 1
 EXIT_INTERRUPTED = 130
@@ -51,7 +55,24 @@ def run(argv: list[str]) -> None:
         if not env.is_embedded("postgres"):
             check_database(env.database_url())
         with embedded_services(env.data_dir(), env.embedded_names()):
+            if command not in OWN_TABLES:
+                make_tables_if_none()
             run_django(argv)
+
+
+def make_tables_if_none() -> None:
+    """Make tables and demo desk in an empty database: any command may be a newcomer's first."""
+    import django
+    from django.core.management import call_command
+    from django.db import connection
+
+    django.setup()
+    if "django_migrations" in connection.introspection.table_names():
+        return
+    sys.stderr.write("the database is empty: making its tables and the demo desk\n")
+    call_command("migrate", verbosity=0, interactive=False)
+    call_command("bootstrap", stdout=sys.stderr, stderr=sys.stderr)
+    connection.close()
 
 
 def run_django(argv: list[str]) -> None:
