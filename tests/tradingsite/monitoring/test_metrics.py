@@ -9,6 +9,9 @@ from prometheus_client.parser import text_string_to_metric_families
 from tests.tradingsite.desk_rows import DeskRows
 from tradingsite import env
 from tradingsite.monitoring import metrics, views
+from tradingsite.monitoring.heartbeats import redis_client
+
+LANES = ("ingest", "signals", "execution", "research", "learning")
 
 
 def values(client: Client) -> dict[tuple[str, ...], float]:
@@ -22,6 +25,8 @@ def values(client: Client) -> dict[tuple[str, ...], float]:
 
 
 def test_metrics_when_asked_tell_the_desk(desk: DeskRows, client: Client) -> None:
+    with redis_client() as redis:
+        redis.delete(*LANES)  # what walks of earlier tests have published
     found = values(client)
     expected = {
         ("plumbline_orders", "account-ACME", "filled"): 1,
