@@ -79,4 +79,5 @@ plugins: install ## list every plug-in
 lock: install-dev ## compile requirements*.in into pinned files with hashes
 	@$(BIN)/uv --version >/dev/null 2>&1 || $(RUN) -m pip install --quiet uv
 	@$(BIN)/uv pip compile --quiet --generate-hashes --python-version 3.11 requirements.in -o requirements.txt
+	@$(BIN)/uv pip compile --quiet --generate-hashes --python-version 3.11 requirements-crypto.in -o requirements-crypto.txt
 	@$(BIN)/uv pip compile --quiet --generate-hashes --python-version 3.11 requirements-dev.in -o requirements-dev.txt
