@@ -32,6 +32,10 @@ class Reason(IntEnum):
     OFF_GRID = 11
     NOT_CLOSED_YET = 12
     DIFFERS_FROM_EARLIER_ROW = 13
+    TIME_AMBIGUOUS = 14
+    TIME_SKIPPED = 15
+    TEXT_UNREADABLE = 16
+    UNKNOWN_SIDE = 17
 
     @property
     def text(self) -> str:
@@ -54,6 +58,10 @@ _TEXTS = {
     Reason.OFF_GRID: "time does not lie on the timeframe's grid",
     Reason.NOT_CLOSED_YET: "the bar has not closed yet",
     Reason.DIFFERS_FROM_EARLIER_ROW: "same time as an earlier row, other values",
+    Reason.TIME_AMBIGUOUS: "the zone's clocks showed this time twice",
+    Reason.TIME_SKIPPED: "the zone's clocks skipped this time",
+    Reason.UNKNOWN_SIDE: "the side is unknown",
+    Reason.TEXT_UNREADABLE: "a word is empty, too long or not printable",
 }
 
 

@@ -1,19 +1,23 @@
 """Files of every kind, whole and broken."""
 
 import gzip
+import os
 import zlib
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from domain.bars import Timeframe, to_micros
-from marketdata.bar_files import BadBarFileError, RawBars, read_bar_file
+from domain.bars import IntArray, Timeframe, to_micros
+from marketdata import row_files
+from marketdata.bar_files import RawBars, read_bar_file
 from marketdata.data_quality import Reason
+from marketdata.row_layouts import BadFileError
 
 T = datetime(2024, 1, 2, 3, 45, tzinfo=UTC)
 HEADER = "ts,open,high,low,close,volume\n"
@@ -132,15 +136,23 @@ def test_read_when_blank_lines_and_windows_ends_keeps_line_numbers(
     assert (chunk.line.tolist(), reasons([chunk])) == ([3, 6], [0, 0])
 
 
-def test_read_when_many_rows_comes_in_chunks_with_running_lines(tmp_path: Path) -> None:
-    chunks = read(written(tmp_path, HEADER + ROW * 25), chunk_rows=10)
+def test_read_when_many_rows_comes_in_blocks_with_running_lines(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(row_files, "BLOCK_BYTES", len(HEADER) + 10 * len(ROW))
+    chunks = read(written(tmp_path, HEADER + ROW * 25))
     assert [len(chunk) for chunk in chunks] == [10, 10, 5]
     assert [chunk.line[0] for chunk in chunks] == [2, 12, 22]
 
 
-def test_read_when_chunked_anyhow_gives_the_same_rows(tmp_path: Path) -> None:
+def test_read_when_cut_anyhow_gives_the_same_rows(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     path = written(tmp_path, HEADER + "".join(f"{T:%FT%TZ},{n + 1},99,1,2,\n" for n in range(30)))
-    whole, parts = read(path), read(path, chunk_rows=7)
+    whole = read(path)
+    monkeypatch.setattr(row_files, "BLOCK_BYTES", 101)
+    parts = read(path)
+    assert len(parts) > 5
     assert np.concatenate([one.bars.open for one in parts]).tolist() == whole[0].bars.open.tolist()
 
 
@@ -181,21 +193,63 @@ def broken(folder: Path, kind: str) -> Path:
 )
 def test_read_when_file_is_broken_refuses_in_one_line(tmp_path: Path, kind: str) -> None:
     path = broken(tmp_path, kind)
-    with pytest.raises(BadBarFileError) as caught:
+    with pytest.raises(BadFileError) as caught:
         read(path)
     assert str(path) in str(caught.value)
     assert "\n" not in str(caught.value)
 
 
-def test_read_when_file_is_missing_or_a_folder_refuses(tmp_path: Path) -> None:
-    for path in (tmp_path / "nowhere.csv", tmp_path):
-        with pytest.raises(BadBarFileError):
-            read(path)
+def test_read_when_file_is_missing_or_no_plain_file_refuses(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    for name in ("nowhere.csv", ".", "pipe", "/dev/zero", "/dev/null"):
+        with pytest.raises(BadFileError):
+            read(tmp_path / name)
+
+
+@pytest.mark.parametrize(
+    ("header", "word"), [("ts;open;high;low;close", "semicolons"), ("ts\topen", "tabs")]
+)
+def test_read_when_columns_are_parted_otherwise_says_what_to_do(
+    tmp_path: Path, header: str, word: str
+) -> None:
+    with pytest.raises(BadFileError, match=f"parted by {word}; save it with commas"):
+        read(written(tmp_path, header + "\n1;2\n"))
+
+
+def test_read_when_zone_is_given_reads_its_wall_clock(tmp_path: Path) -> None:
+    rows = "2024-01-02T09:15:00,10,12,9,11,5\n2024-01-02 09:16,10,12,9,11,5\n" + ROW
+    kolkata = ZoneInfo("Asia/Kolkata")
+    for text in (HEADER + rows, HEADER + rows.replace(ROW, "")):
+        bars = [one.bars for one in read(written(tmp_path, text), zone=kolkata)]
+        assert bars[0].opened_at[:2].tolist() == [to_micros(T), to_micros(T) + 60_000_000]
+
+
+def test_read_when_clock_was_put_back_or_forward_refuses_those_rows(tmp_path: Path) -> None:
+    times = ("2024-03-10T01:59", "2024-03-10T02:30", "2024-11-03T00:59", "2024-11-03T01:30")
+    text = HEADER + "".join(f"{time},10,12,9,11,5\n" for time in times)
+    (chunk,) = read(written(tmp_path, text), zone=ZoneInfo("America/New_York"))
+    assert reasons([chunk]) == [
+        *(Reason.FINE, Reason.TIME_SKIPPED, Reason.FINE, Reason.TIME_AMBIGUOUS),
+    ]
+
+
+def test_read_when_sessions_are_known_bars_last_a_session(tmp_path: Path) -> None:
+    day = np.datetime64("2024-01-02", "us").astype(np.int64)
+    hour = 3_600_000_000
+
+    def sessions(days: IntArray) -> tuple[IntArray, IntArray]:
+        is_known = days == day
+        return np.where(is_known, days + 9 * hour, 0), np.where(is_known, days + 16 * hour, 0)
+
+    text = "date,open,high,low,close\n2024-01-02,1,1,1,1\n2024-01-06,1,1,1,1\n"
+    (chunk,) = read(written(tmp_path, text), Timeframe.D1, sessions=sessions)
+    assert (chunk.bars.opened_at - day).tolist() == [9 * hour, 4 * 24 * hour]
+    assert (chunk.bars.closed_at - day).tolist() == [16 * hour, 5 * 24 * hour]
 
 
 def test_read_when_session_dates_but_intraday_timeframe_refuses(tmp_path: Path) -> None:
     path = written(tmp_path, "date,open,high,low,close\n2024-01-02,1,1,1,1\n")
-    with pytest.raises(BadBarFileError, match="daily bars, not 5m"):
+    with pytest.raises(BadFileError, match="daily bars, not 5m"):
         read(path, Timeframe.M5)
 
 
@@ -255,10 +309,10 @@ def test_read_when_parquet_holds_odd_rows_says_why(tmp_path: Path) -> None:
 
 
 def test_read_when_parquet_lacks_columns_or_rows_refuses(tmp_path: Path) -> None:
-    with pytest.raises(BadBarFileError, match="columns missing"):
+    with pytest.raises(BadFileError, match="columns missing"):
         read(parquet(tmp_path, {"ts": ["x"], "open": [1.0]}))
     empty = {name: pa.array([], pa.float64()) for name in ("open", "high", "low", "close")}
-    with pytest.raises(BadBarFileError, match="no rows"):
+    with pytest.raises(BadFileError, match="no rows"):
         read(parquet(tmp_path, {"ts": pa.array([], pa.string()), **empty}))
 
 
