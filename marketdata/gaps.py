@@ -1,0 +1,73 @@
+"""Bars that ought to be there and are not."""
+
+from dataclasses import dataclass
+from datetime import datetime
+
+import numpy as np
+from numpy.typing import NDArray
+
+from domain.bars import IntArray, Timeframe
+from marketdata.calendars import Calendar, Spans, week_number
+
+
+@dataclass(frozen=True, slots=True)
+class Gap:
+    """A run of missing bars: openings of the first and the last, epoch microseconds."""
+
+    first_opened_at: int
+    first_closed_at: int  # from here on the hole could be known
+    last_opened_at: int
+    bars: int
+
+
+def find_gaps(
+    opened_at: IntArray,
+    calendar: Calendar | None,
+    timeframe: Timeframe,
+    since: datetime,
+    until: datetime,
+) -> tuple[Gap, ...]:
+    """Return the maximal runs of bars expected whole in [since, until] and missing, in order.
+
+    `opened_at` rises. A run ends where a bar is; closed hours do not end it. Without a calendar
+    nothing is expected. Bars may lie on the session's grid or on the UTC clock: the grid that
+    more of them lie on is the series' own.
+    """
+    if calendar is None:
+        return ()
+    expected, has_bar = expectation(opened_at, calendar, timeframe, since, until)
+    edges = np.diff(has_bar.astype(np.int8), prepend=1, append=1)
+    return tuple(
+        Gap(
+            int(expected.opened_at[first]),
+            int(expected.closed_at[first]),
+            int(expected.opened_at[after - 1]),
+            int(after - first),
+        )
+        for first, after in zip(np.flatnonzero(edges < 0), np.flatnonzero(edges > 0), strict=True)
+    )
+
+
+def expectation(
+    opened_at: IntArray,
+    calendar: Calendar,
+    timeframe: Timeframe,
+    since: datetime,
+    until: datetime,
+) -> tuple[Spans, NDArray[np.bool_]]:
+    """Return the bars expected whole in [since, until], and for each whether it is there."""
+    on_clock = calendar.lies_on_clock(opened_at, timeframe)
+    expected = calendar.bars(timeframe, since, until, on_clock=on_clock)
+    return expected, _present(opened_at, expected.opened_at, calendar, timeframe)
+
+
+def _present(
+    opened_at: IntArray, expected: IntArray, calendar: Calendar, timeframe: Timeframe
+) -> NDArray[np.bool_]:
+    """Tell per expected bar whether it is there; days and weeks are compared by session date."""
+    if timeframe.seconds >= Timeframe.D1.seconds:
+        opened_at, expected = calendar.days_of(opened_at), calendar.days_of(expected)
+    if timeframe is Timeframe.W1:
+        opened_at, expected = week_number(opened_at), week_number(expected)
+    found: NDArray[np.bool_] = np.isin(expected, opened_at)
+    return found
