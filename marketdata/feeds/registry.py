@@ -1,17 +1,29 @@
 """The registry that finds every feed of this folder."""
 
-from collections.abc import Callable
+from collections.abc import Mapping
 from functools import cache
+from typing import Any
 
 import marketdata.feeds as folder
+from domain.budget import RateBudget, Unlimited
 from domain.registry import Registry
-from marketdata.feeds.base import Feed
+from marketdata.feeds.base import BadFeedOptionsError, Feed
 
-FEEDS: Registry[Callable[..., Feed]] = Registry("feed")
+FEEDS: Registry[type[Feed]] = Registry("feed")
 
 
 @cache
-def load_feeds() -> Registry[Callable[..., Feed]]:
+def load_feeds() -> Registry[type[Feed]]:
     """Return the registry after importing every feed file, once."""
     FEEDS.load(folder)
     return FEEDS
+
+
+def make_feed(
+    name: str, options: Mapping[str, Any] | None = None, budget: RateBudget | None = None
+) -> Feed:
+    """Return the named feed with its options checked; it asks `budget` before every call."""
+    kind = load_feeds().get(name)
+    if kind.Options is None:
+        raise BadFeedOptionsError(f"'{name}' cannot be a provider: the desk itself makes it")
+    return kind(kind.Options.parse(options or {}), budget or Unlimited())

@@ -4,15 +4,9 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import ClassVar
 
-from domain.bars import BarSeries, Split, Timeframe
-from marketdata.feeds.base import (
-    FeedCapabilities,
-    FeedInstant,
-    FeedInstrument,
-    ShouldStop,
-    UnsupportedByFeedError,
-)
+from marketdata.feeds.base import Feed, FeedCapabilities, FeedInstant, ShouldStop
 from marketdata.feeds.registry import FEEDS
 
 ReadInstants = Callable[[datetime, int], Sequence[FeedInstant]]
@@ -29,14 +23,16 @@ def always(_: datetime) -> bool:
 
 
 @FEEDS.register("replay")
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ReplayFeed:
+@dataclass(frozen=True, kw_only=True)
+class ReplayFeed(Feed):
     """Stored bars, handed in by `read(after, limit)`, instant by instant.
 
     Up to `fast_until` an instant is played as soon as `may_go_on(closed_at)` agrees, at the
     latest after `pace_seconds`, so that a stuck listener slows the replay down and never
     stops it; from there on one instant every `pace_seconds`.
     """
+
+    name: ClassVar[str] = "replay"
 
     read: ReadInstants
     pace_seconds: float
@@ -49,21 +45,7 @@ class ReplayFeed:
     @property
     def capabilities(self) -> FeedCapabilities:
         """Return that this feed only plays."""
-        return FeedCapabilities(has_history=False, has_subscription=True)
-
-    def instruments(self) -> Sequence[FeedInstrument]:
-        """Return nothing: a replay offers what is stored."""
-        return ()
-
-    def history(
-        self, *, venue: str, symbol: str, timeframe: Timeframe, after: datetime | None
-    ) -> BarSeries:
-        """Refuse: what a replay plays is stored already."""
-        raise UnsupportedByFeedError("a replay has no history of its own")
-
-    def splits(self, *, venue: str, symbol: str) -> Sequence[Split]:
-        """Return nothing: splits are stored already."""
-        return ()
+        return FeedCapabilities(has_instants=True)
 
     def subscribe(
         self, *, after: datetime, should_stop: ShouldStop

@@ -14,11 +14,12 @@ import numpy as np
 
 from domain.bars import BarSeries, FloatArray, Split, Timeframe, to_micros
 from marketdata.feeds.base import (
+    Feed,
     FeedCapabilities,
     FeedError,
-    FeedInstant,
     FeedInstrument,
-    ShouldStop,
+    FeedOptions,
+    UnknownSymbolError,
     UnsupportedByFeedError,
 )
 from marketdata.feeds.registry import FEEDS
@@ -42,37 +43,39 @@ class Listing:
 
 
 @FEEDS.register("sample_stocks")
-class SampleStocksFeed:
+class SampleStocksFeed(Feed):
     """History and splits of the five demo stocks; nothing comes in live."""
+
+    name = "sample_stocks"
+    Options = FeedOptions
 
     @property
     def capabilities(self) -> FeedCapabilities:
         """Return that this feed has daily history."""
-        return FeedCapabilities(
-            has_history=True, has_subscription=False, timeframes=(Timeframe.D1,)
-        )
+        return FeedCapabilities(has_history=True, has_instruments=True, timeframes=(Timeframe.D1,))
 
-    def instruments(self) -> Sequence[FeedInstrument]:
-        """Return the five stocks."""
-        return tuple(
-            FeedInstrument(venue, symbol, "equity", "USD", TICK_SIZE, LOT_SIZE)
-            for symbol, venue in VENUES.items()
-        )
+    def symbol_of(self, *, venue: str, symbol: str) -> str | None:
+        """Return the symbol of one of the five stocks."""
+        return symbol if VENUES.get(symbol) == venue else None
+
+    def instruments(self) -> Iterator[FeedInstrument]:
+        """Yield the five stocks."""
+        for symbol, venue in VENUES.items():
+            yield FeedInstrument(venue, symbol, "equity", "USD", TICK_SIZE, LOT_SIZE)
 
     def history(
-        self, *, venue: str, symbol: str, timeframe: Timeframe, after: datetime | None
+        self, *, symbol: str, timeframe: Timeframe, since: datetime, until: datetime
     ) -> BarSeries:
-        """Return the daily bars that opened after the instant."""
+        """Return the daily bars that opened in the span."""
         if timeframe is not Timeframe.D1:
             raise UnsupportedByFeedError(f"sample_stocks has 1d bars only, not {timeframe.value}")
-        bars = _listing(venue, symbol).bars
-        if after is None:
-            return bars
-        return bars[int(np.searchsorted(bars.opened_at, to_micros(after), side="right")) :]
+        bars = _listing(symbol).bars
+        first, last = np.searchsorted(bars.opened_at, [to_micros(since), to_micros(until)])
+        return bars[int(first) : int(last)]
 
-    def splits(self, *, venue: str, symbol: str) -> Sequence[Split]:
+    def splits(self, *, symbol: str) -> Sequence[Split]:
         """Return the splits that raw and adjusted closes show."""
-        listing = _listing(venue, symbol)
+        listing = _listing(symbol)
         bars = listing.bars
         return splits_in_prices(
             opened_at=bars.opened_at,
@@ -80,12 +83,6 @@ class SampleStocksFeed:
             close=bars.close,
             adjusted_close=listing.adjusted_close,
         )
-
-    def subscribe(
-        self, *, after: datetime, should_stop: ShouldStop
-    ) -> Iterator[FeedInstant | None]:
-        """Refuse: the file ends in 2013; a replay plays what was loaded from it."""
-        raise UnsupportedByFeedError("sample_stocks delivers history only")
 
 
 def data_file() -> Path:
@@ -98,9 +95,9 @@ def data_file() -> Path:
     raise FeedError(f"the demo's market history is missing: install the package {PACKAGE}")
 
 
-def _listing(venue: str, symbol: str) -> Listing:
-    if VENUES.get(symbol) != venue:
-        raise UnsupportedByFeedError(f"sample_stocks does not have {venue}:{symbol}")
+def _listing(symbol: str) -> Listing:
+    if symbol not in VENUES:
+        raise UnknownSymbolError(f"sample_stocks does not have '{symbol}'")
     return read_listings(data_file())[symbol]
 
 

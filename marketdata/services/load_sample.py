@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 from django.db import transaction
 from django.db.models import Max
 
-from domain.bars import Timeframe
+from domain.bars import EPOCH, Timeframe
 from marketdata.feeds.sample_stocks import SampleStocksFeed
 from marketdata.models import Bar, Instrument, Stream
 from marketdata.services.ingest_bars import StoredBars, store_bars
@@ -51,12 +51,15 @@ def load_sample() -> LoadedSample:
                 instrument_id=instrument.pk,
                 timeframe=Timeframe.D1,
                 bars=feed.history(
-                    venue=one.venue, symbol=one.symbol, timeframe=Timeframe.D1, after=None
+                    symbol=one.symbol,
+                    timeframe=Timeframe.D1,
+                    since=EPOCH,
+                    until=datetime.now(UTC),
                 ),
             )
             splits += record_splits(
                 instrument_id=instrument.pk,
-                splits=feed.splits(venue=one.venue, symbol=one.symbol),
+                splits=feed.splits(symbol=one.symbol),
                 source=f"{FEED}: raw and adjusted close",
             )
     return LoadedSample(instruments, bars, splits)

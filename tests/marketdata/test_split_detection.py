@@ -26,7 +26,7 @@ def found(
 
 def test_splits_in_prices_when_demo_stocks_finds_exactly_three() -> None:
     feed = SampleStocksFeed()
-    splits = {symbol: feed.splits(venue=venue, symbol=symbol) for symbol, venue in VENUES.items()}
+    splits = {symbol: feed.splits(symbol=symbol) for symbol in VENUES}
     assert splits == {
         "AAPL": (
             Split(datetime(2000, 6, 21, tzinfo=UTC), 2.0),

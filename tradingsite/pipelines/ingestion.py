@@ -9,12 +9,12 @@ import structlog
 from django.db import DatabaseError, InterfaceError, connection, transaction
 from django.db.models import Max, Min
 
-from domain.bars import Timeframe, to_micros
+from domain.bars import EPOCH, Timeframe, to_micros
 from domain.errors import PlumblineError
 from execution.models import Book
 from execution.queries import accounts_to_nudge
-from marketdata.feeds.base import Feed, FeedInstant
-from marketdata.feeds.registry import load_feeds
+from marketdata.feeds.base import Feed, FeedInstant, UnknownSymbolError
+from marketdata.feeds.registry import make_feed
 from marketdata.models import Bar, Instrument, Seal, Split, Stream
 from marketdata.models.wall_time import ClockTimestamp
 from marketdata.services.ingest_bars import (
@@ -136,7 +136,7 @@ def feed_of(stream: Stream) -> Feed:
     """Return the feed that delivers the stream: its provider's, or stored bars on a replay."""
     if stream.kind == "replay":
         return replay_feed(stream=stream, may_go_on=lambda _: is_keeping_up(stream.pk))
-    return load_feeds().get(stream.feed)()
+    return make_feed(stream.feed)
 
 
 def is_keeping_up(stream_id: int) -> bool:
@@ -240,7 +240,15 @@ def ingest_history(stream_name: str | None = None) -> IngestedHistory:
 
 def _provider(stream: Stream) -> Feed | None:
     """Return where the stream's bars come from; a replay of imported files has no provider."""
-    return None if stream.feed == "replay" else load_feeds().get(stream.feed)()
+    return None if stream.feed == "replay" else make_feed(stream.feed)
+
+
+def _symbol(feed: Feed, instrument: Instrument) -> str:
+    """Return what the feed calls the instrument."""
+    symbol = feed.symbol_of(venue=instrument.venue, symbol=instrument.symbol)
+    if symbol is None:
+        raise UnknownSymbolError(f"{feed.name} does not have {instrument}")
+    return symbol
 
 
 def _served(stream: Stream, feed: Feed) -> list[Timeframe]:
@@ -253,7 +261,7 @@ def _ingest_splits(stream: Stream, feed: Feed, instrument: Instrument) -> Ingest
     known = set(Split.objects.filter(instrument=instrument).values_list("effective_at", flat=True))
     new = [
         split
-        for split in feed.splits(venue=instrument.venue, symbol=instrument.symbol)
+        for split in feed.splits(symbol=_symbol(feed, instrument))
         if split.effective_at not in known
     ]
     if not new:
@@ -289,7 +297,10 @@ def _ingest_series(
     stored = Bar.objects.filter(instrument=instrument, timeframe=timeframe.value)
     last = stored.aggregate(last=Max("opened_at"))["last"]
     bars = feed.history(
-        venue=instrument.venue, symbol=instrument.symbol, timeframe=timeframe, after=last
+        symbol=_symbol(feed, instrument),
+        timeframe=timeframe,
+        since=EPOCH if last is None else last + timeframe.length,
+        until=datetime.now(UTC),
     )
     if not len(bars):
         return IngestedHistory(0, 0, 0)

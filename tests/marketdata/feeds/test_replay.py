@@ -113,6 +113,6 @@ def test_replay_when_nothing_is_stored_ends_at_once() -> None:
 
 def test_replay_when_asked_for_history_refuses() -> None:
     feed = ReplayFeed(read=reader(1), pace_seconds=1.0)
-    assert (feed.capabilities.has_history, feed.instruments()) == (False, ())
-    with pytest.raises(UnsupportedByFeedError):
-        feed.history(venue="V", symbol="S", timeframe=Timeframe.D1, after=None)
+    assert feed.capabilities.has_history is False
+    with pytest.raises(UnsupportedByFeedError, match="replay has no history"):
+        feed.history(symbol="S", timeframe=Timeframe.D1, since=T0, until=T0 + DAY)
