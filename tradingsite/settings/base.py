@@ -85,6 +85,9 @@ DATABASES = {
 }
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
+# The durable one: rate budgets and tick streams live there; CACHES may be another server.
+REDIS_URL = env.redis_url()
+
 CACHES = {
     "default": {
         "BACKEND": "django.core.cache.backends.redis.RedisCache",
