@@ -36,6 +36,7 @@ class ScoredBar:
     weight_version_id: int
     bars_from: datetime
     bars_hash: str
+    blocked: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,6 +144,23 @@ def score_instant(
     )
 
 
+def score_over_hole(bar: ScoredBar, hole: datetime | None) -> ScoredBar:
+    """Return the bar without its score, with the reason, where its inputs reach over the hole.
+
+    `hole` is when the last missing bar of the newest gap known at that instant opened.
+    """
+    if hole is None or hole < bar.bars_from:
+        return bar
+    nothing = tuple(None for _ in bar.normalised)
+    return replace(
+        bar,
+        score=weigh(nothing, bar.weight_set),
+        raw=nothing,
+        normalised=nothing,
+        blocked=f"bars are missing up to {hole:%Y-%m-%d %H:%M}Z",
+    )
+
+
 def decide_instant(given: InstantInput) -> CycleResult:
     """Return every signal with its verdict, the budget threaded from one to the next."""
     candidates: list[_Candidate] = []
@@ -170,6 +188,9 @@ def _ask(bot: BotPlan, given: InstantInput) -> tuple[list[_Candidate], Held | No
     for instrument_id in bot.instrument_ids:
         bar = given.scored.get((instrument_id, bot.timeframe.value))
         if bar is None:  # no bar at T, no decision at T
+            continue
+        if bar.blocked:
+            left.append((bar, bar.blocked))
             continue
         held = _held(given.portfolio.positions, instrument_id, bot.name)
         intent = bot.strategy.decide(

@@ -13,20 +13,29 @@ from django.utils.dateparse import parse_datetime
 from django.utils.html import format_html
 
 from domain.bars import Timeframe
-from marketdata.admin_base import ReadOnlyAdmin, register_facts
+from marketdata.admin_base import LinkedAdmin, ReadOnlyAdmin, register_facts
 from marketdata.models import (
     Account,
     Bar,
-    BarImport,
+    BarRevision,
+    DataFinding,
+    DataGap,
+    DataImport,
+    DataRevision,
+    Dividend,
     Instrument,
     LateBar,
-    RejectedBar,
+    Provider,
+    ProviderSymbol,
+    RejectedRow,
+    Retention,
     Seal,
     Split,
     Stream,
 )
 
 BARS_PER_PAGE = 100
+BY_SYMBOL = ("instrument__symbol",)
 
 
 @admin.register(Instrument)
@@ -95,15 +104,37 @@ def _instant(text: str) -> datetime | None:
     return found if found is not None and found.tzinfo is not None else None
 
 
+@admin.register(Provider)
+class ProviderAdmin(LinkedAdmin):
+    """Providers: the one place where their order, options and budgets are set."""
+
+    list_filter = ("feed", "is_enabled", "state")
+    search_fields = ("name",)
+
+
+@admin.register(Retention)
+class RetentionAdmin(LinkedAdmin):
+    """How long each partitioned table is kept."""
+
+    search_fields = ("table",)
+    list_filter = ("keep_days",)
+
+
 register_facts(
     (
         (Account, {"search_fields": ("name",), "list_filter": ("venue", "mode")}),
         (
-            BarImport,
+            DataImport,
             {"search_fields": ("source", "sha256"), "list_filter": ("timeframe", "instrument")},
         ),
+        (BarRevision, {"search_fields": BY_SYMBOL, "list_filter": ("timeframe",)}),
+        (DataFinding, {"search_fields": BY_SYMBOL, "list_filter": ("kind", "state", "timeframe")}),
+        (DataGap, {"search_fields": BY_SYMBOL, "list_filter": ("state", "timeframe")}),
+        (DataRevision, {"search_fields": BY_SYMBOL, "list_filter": ("kind", "timeframe")}),
+        (Dividend, {"search_fields": BY_SYMBOL, "list_filter": ("effective_at",)}),
+        (ProviderSymbol, {"search_fields": ("symbol", *BY_SYMBOL), "list_filter": ("provider",)}),
         (LateBar, {"search_fields": ("instrument__symbol",), "list_filter": ("stream",)}),
-        (RejectedBar, {"search_fields": ("text", "reason"), "list_filter": ("reason",)}),
+        (RejectedRow, {"search_fields": ("text", "reason"), "list_filter": ("reason",)}),
         (Seal, {"search_fields": ("stream__name",), "list_filter": ("stream", "closed_at")}),
         (Split, {"search_fields": ("instrument__symbol",), "list_filter": ("instrument",)}),
         (

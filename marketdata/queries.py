@@ -4,14 +4,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from django.db import connection
+from django.db import connection, models
 
 from domain.bars import Bar as BarValue
 from domain.bars import BarSeries, Timeframe, series_of
 from domain.bars import Split as SplitValue
 from domain.errors import PlumblineError
 from domain.instruments import InstrumentTerms
-from marketdata.models import Account, Instrument, Split, Stream
+from marketdata.models import Account, DataGap, Instrument, Split, Stream
 
 COLUMNS = "b.opened_at, b.closed_at, b.open, b.high, b.low, b.close, b.volume"
 
@@ -104,16 +104,27 @@ def seals_after(
 
 
 def bars_since(
-    *, since: Mapping[int, datetime], timeframe: Timeframe, up_to: datetime
+    *,
+    since: Mapping[int, datetime],
+    timeframe: Timeframe,
+    up_to: datetime,
+    as_of: datetime | None = None,
 ) -> dict[int, list[BarValue]]:
-    """Return, per instrument, the bars opened after its own instant and closed by `up_to`."""
+    """Return, per instrument, the bars opened after its own instant and closed by `up_to`.
+
+    Bars that came behind their seal are among them where they were known before `as_of`;
+    without it none are.
+    """
+    earliest = min(since.values(), default=up_to)
     with connection.cursor() as cursor:
+        # The plain bound on `opened_at` lets the planner drop the partitions of other years.
         cursor.execute(
             f"SELECT s.id, {COLUMNS} FROM unnest(%s::bigint[], %s::timestamptz[]) AS s(id, since)"
             " CROSS JOIN LATERAL (SELECT * FROM marketdata_bar b WHERE b.instrument_id = s.id"
-            "  AND b.timeframe = %s AND b.opened_at > s.since AND b.closed_at <= %s"
+            "  AND b.timeframe = %s AND b.opened_at > s.since AND b.opened_at > %s"
+            "  AND b.closed_at <= %s AND (b.known_at IS NULL OR b.known_at < %s)"
             "  ORDER BY b.opened_at) b",
-            (list(since), list(since.values()), timeframe.value, up_to),
+            (list(since), list(since.values()), timeframe.value, earliest, up_to, as_of),
         )
         found: dict[int, list[BarValue]] = {one: [] for one in since}
         for row in cursor.fetchall():
@@ -122,42 +133,130 @@ def bars_since(
 
 
 def lead_bars(
-    *, instrument_id: int, timeframe: Timeframe, before: datetime, count: int
+    *, instrument_id: int, timeframe: Timeframe, before: datetime, count: int, as_of: datetime
 ) -> list[BarValue]:
-    """Return the last `count` bars opened before the instant, oldest first."""
+    """Return the last `count` bars opened before the instant and known at `as_of`, oldest first."""
     with connection.cursor() as cursor:
         cursor.execute(
             f"SELECT {COLUMNS} FROM marketdata_bar b WHERE b.instrument_id = %s"
-            " AND b.timeframe = %s AND b.opened_at < %s ORDER BY b.opened_at DESC LIMIT %s",
-            (instrument_id, timeframe.value, before, count),
+            " AND b.timeframe = %s AND b.opened_at < %s AND (b.known_at IS NULL OR b.known_at < %s)"
+            " ORDER BY b.opened_at DESC LIMIT %s",
+            (instrument_id, timeframe.value, before, as_of, count),
         )
         return [BarValue(*row) for row in reversed(cursor.fetchall())]
 
 
+def former_bars(
+    *, instrument_id: int, timeframe: Timeframe, as_of: datetime
+) -> dict[datetime, BarValue]:
+    """Return, by opening instant, the bars that were corrected after `as_of`, as they were then."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            f"SELECT DISTINCT ON (b.opened_at) {COLUMNS} FROM marketdata_barrevision b"
+            " WHERE b.instrument_id = %s AND b.timeframe = %s AND b.known_until >= %s"
+            " ORDER BY b.opened_at, b.version",
+            (instrument_id, timeframe.value, as_of),
+        )
+        return {row[0]: BarValue(*row) for row in cursor.fetchall()}
+
+
+@dataclass(frozen=True, slots=True)
+class SeriesFacts:
+    """What the record says of a series' past, as of an instant.
+
+    `hole` is the last missing bar of the newest gap that blocks there; `revision` the newest
+    change of the past that counts there; `is_ahead` tells that a later one exists.
+    """
+
+    hole: datetime | None = None
+    revision: int | None = None
+    is_ahead: bool = False
+
+
+SERIES_FACTS = """
+SELECT i.id,
+  (SELECT g.last_opened_at FROM marketdata_datagap g
+   WHERE g.instrument_id = i.id AND g.timeframe = %(timeframe)s AND g.known_from <= %(as_of)s
+     AND (g.settled_to IS NULL OR g.settled_to >= %(as_of)s)
+   ORDER BY g.first_opened_at DESC LIMIT 1),
+  (SELECT r.id FROM marketdata_datarevision r
+   WHERE r.instrument_id = i.id AND r.timeframe = %(timeframe)s AND r.known_from < %(as_of)s
+   ORDER BY r.id DESC LIMIT 1),
+  EXISTS (SELECT 1 FROM marketdata_datarevision r
+   WHERE r.instrument_id = i.id AND r.timeframe = %(timeframe)s AND r.known_from >= %(as_of)s)
+FROM unnest(%(instruments)s::bigint[]) AS i(id)
+"""
+
+
+def series_facts(
+    *, instrument_ids: Sequence[int], timeframe: Timeframe, as_of: datetime
+) -> dict[int, SeriesFacts]:
+    """Return the gaps and revisions that matter to each series at the instant."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            SERIES_FACTS,
+            {
+                "instruments": list(instrument_ids),
+                "timeframe": timeframe.value,
+                "as_of": as_of,
+            },
+        )
+        return {row[0]: SeriesFacts(*row[1:]) for row in cursor.fetchall()}
+
+
+def logical_now(*, instrument_id: int, timeframe: Timeframe) -> datetime | None:
+    """Return up to where the streams of a series are sealed, None where none has a seal yet."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT max(s.sealed_to) FROM marketdata_stream s"
+            " JOIN marketdata_stream_instruments d ON d.stream_id = s.id"
+            " WHERE d.instrument_id = %s AND %s = ANY(s.timeframes)"
+            " AND EXISTS (SELECT 1 FROM marketdata_seal e WHERE e.stream_id = s.id)",
+            (instrument_id, timeframe.value),
+        )
+        found: tuple[datetime | None] = cursor.fetchone()
+        return found[0]
+
+
 def bars_window(*, instrument_id: int, timeframe: Timeframe, as_of: datetime) -> BarSeries:
-    """Return every bar closed by `as_of`, as columns."""
+    """Return every bar closed and known by `as_of`, as columns."""
     with connection.cursor() as cursor:
         cursor.execute(
             f"SELECT {COLUMNS} FROM marketdata_bar b WHERE b.instrument_id = %s"
-            " AND b.timeframe = %s AND b.closed_at <= %s ORDER BY b.opened_at",
-            (instrument_id, timeframe.value, as_of),
+            " AND b.timeframe = %s AND b.closed_at <= %s"
+            " AND (b.known_at IS NULL OR b.known_at < %s) ORDER BY b.opened_at",
+            (instrument_id, timeframe.value, as_of, as_of),
         )
         return series_of([BarValue(*row) for row in cursor.fetchall()])
+
+
+def holes_at(*, instrument_id: int, timeframe: Timeframe, as_of: datetime) -> list[datetime]:
+    """Return the last missing bar of every gap that blocks at the instant, oldest first."""
+    blocking = DataGap.objects.filter(
+        models.Q(settled_to__isnull=True) | models.Q(settled_to__gte=as_of),
+        instrument_id=instrument_id,
+        timeframe=timeframe.value,
+        known_from__lte=as_of,
+    )
+    return list(blocking.order_by("first_opened_at").values_list("last_opened_at", flat=True))
 
 
 def last_closes(
     *, instrument_ids: Sequence[int], timeframes: Sequence[str], as_of: datetime
 ) -> dict[int, LastClose]:
     """Return the newest close of each instrument over the timeframes, known at `as_of`."""
+    newest = _per_timeframe(
+        "SELECT b.close, b.closed_at FROM marketdata_bar b WHERE b.instrument_id = i.id"
+        " AND b.timeframe = %s AND b.opened_at < %s AND b.closed_at <= %s AND b.known_at IS NULL"
+        " ORDER BY b.opened_at DESC LIMIT 1",
+        timeframes,
+    )
     with connection.cursor() as cursor:
         cursor.execute(
             "SELECT DISTINCT ON (i.id) i.id, b.close, b.closed_at"
-            " FROM unnest(%s::bigint[]) AS i(id) CROSS JOIN unnest(%s::text[]) AS f(timeframe)"
-            " CROSS JOIN LATERAL (SELECT b.close, b.closed_at FROM marketdata_bar b"
-            "  WHERE b.instrument_id = i.id AND b.timeframe = f.timeframe AND b.closed_at <= %s"
-            "  ORDER BY b.opened_at DESC LIMIT 1) b"
+            f" FROM unnest(%s::bigint[]) AS i(id) CROSS JOIN LATERAL ({newest}) b"
             " ORDER BY i.id, b.closed_at DESC",
-            (list(instrument_ids), list(timeframes), as_of),
+            (list(instrument_ids), *(part for one in timeframes for part in (one, as_of, as_of))),
         )
         return {row[0]: LastClose(row[1], row[2]) for row in cursor.fetchall()}
 
@@ -168,20 +267,34 @@ def first_opens(
     """Return, per instrument, the first bar opened at or after its instant, closed by `through`.
 
     Of several timeframes the shortest bar that opens first: its open is the same price, and it
-    is known earliest.
+    is known earliest. A bar that came behind its seal is never one: nobody traded on it.
     """
+    if not wanted:
+        return {}
+    earliest = min(wanted.values())
+    first = _per_timeframe(
+        f"SELECT {COLUMNS} FROM marketdata_bar b WHERE b.instrument_id = w.id AND b.timeframe = %s"
+        " AND b.opened_at >= w.since AND b.opened_at >= %s AND b.opened_at < %s"
+        " AND b.closed_at <= %s AND b.known_at IS NULL ORDER BY b.opened_at LIMIT 1",
+        timeframes,
+    )
+    bounds = (earliest, through, through)
     with connection.cursor() as cursor:
         cursor.execute(
             f"SELECT DISTINCT ON (w.id) w.id, {COLUMNS}"
             " FROM unnest(%s::bigint[], %s::timestamptz[]) AS w(id, since)"
-            " CROSS JOIN unnest(%s::text[]) AS f(timeframe)"
-            " CROSS JOIN LATERAL (SELECT * FROM marketdata_bar b WHERE b.instrument_id = w.id"
-            "  AND b.timeframe = f.timeframe AND b.opened_at >= w.since AND b.closed_at <= %s"
-            "  ORDER BY b.opened_at LIMIT 1) b"
-            " ORDER BY w.id, b.opened_at, b.closed_at",
-            (list(wanted), list(wanted.values()), list(timeframes), through),
+            f" CROSS JOIN LATERAL ({first}) b ORDER BY w.id, b.opened_at, b.closed_at",
+            (
+                *(list(wanted), list(wanted.values())),
+                *(part for one in timeframes for part in (one, *bounds)),
+            ),
         )
         return {row[0]: BarValue(*row[1:]) for row in cursor.fetchall()}
+
+
+def _per_timeframe(query: str, timeframes: Sequence[str]) -> str:
+    """Return the query once for each timeframe: a constant there picks the partition to plan."""
+    return " UNION ALL ".join(f"({query})" for _ in timeframes)
 
 
 def splits_between(

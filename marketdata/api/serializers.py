@@ -4,10 +4,18 @@ from marketdata.api.read_only import facts_of
 from marketdata.models import (
     Account,
     Bar,
-    BarImport,
+    BarRevision,
+    DataFinding,
+    DataGap,
+    DataImport,
+    DataRevision,
+    Dividend,
     Instrument,
     LateBar,
-    RejectedBar,
+    Provider,
+    ProviderSymbol,
+    RejectedRow,
+    Retention,
     Seal,
     Split,
     Stream,
@@ -15,15 +23,23 @@ from marketdata.models import (
 
 BAR_COLUMNS = (
     *("instrument", "timeframe", "opened_at", "closed_at"),
-    *("open", "high", "low", "close", "volume"),
+    *("open", "high", "low", "close", "volume", "source", "version", "known_at"),
 )
 
 AccountSerializer = facts_of(Account)
 BarSerializer = facts_of(Bar, fields=BAR_COLUMNS)
-BarImportSerializer = facts_of(BarImport)
+BarRevisionSerializer = facts_of(BarRevision)
+DataFindingSerializer = facts_of(DataFinding)
+DataGapSerializer = facts_of(DataGap)
+DataImportSerializer = facts_of(DataImport)
+DataRevisionSerializer = facts_of(DataRevision)
+DividendSerializer = facts_of(Dividend)
 InstrumentSerializer = facts_of(Instrument)
 LateBarSerializer = facts_of(LateBar)
-RejectedBarSerializer = facts_of(RejectedBar)
+ProviderSerializer = facts_of(Provider)
+ProviderSymbolSerializer = facts_of(ProviderSymbol)
+RejectedRowSerializer = facts_of(RejectedRow)
+RetentionSerializer = facts_of(Retention)
 SealSerializer = facts_of(Seal)
 SplitSerializer = facts_of(Split)
 StreamSerializer = facts_of(Stream)

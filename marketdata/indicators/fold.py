@@ -135,10 +135,12 @@ def indicator_matrix(
     timeframe: Timeframe,
     indicators: Sequence[Indicator],
     splits: Sequence[Split] = (),
+    holes: Sequence[datetime] = (),
 ) -> IndicatorMatrix:
     """Return the values at every bar of `series`: block by block, with the very step of live.
 
     `series` holds raw prices from the first stored bar on; a later beginning counts as the first.
+    `holes` are missing bars, in rising order: a bar whose block reaches over one has no values.
     """
     size, wanted = len(series), lead_length(indicators)
     raw = np.full((size, len(indicators)), np.nan)
@@ -146,17 +148,21 @@ def indicator_matrix(
     columns = (series.open, series.high, series.low, series.close, series.volume)
     opened: list[int] = series.opened_at.tolist()
     values: list[Values] = list(zip(*(column.tolist() for column in columns), strict=True))
-    block, stepper = None, None
+    missing = np.array([to_micros(hole) for hole in holes], dtype=np.int64)
+    block, stepper, first = None, None, 0
     for place in range(size):
         own = block_of(timeframe, from_micros(opened[place]), splits)
         if stepper is None or own != block:
             block, stepper = own, _Stepper(tuple(indicators), own)
             begin = int(np.searchsorted(series.opened_at, to_micros(own.period_start)))
+            first = opened[max(0, begin - wanted)]
             for before in range(max(0, begin - wanted), begin):
                 stepper.step(opened[before], values[before], bars_to_period=begin - before)
             for inside in range(begin, place):  # a split inside the period begins its block anew
                 stepper.step(opened[inside], values[inside])
         stepper.step(opened[place], values[place])
+        if np.searchsorted(missing, first) < np.searchsorted(missing, opened[place]):
+            continue
         raw[place] = stepper.raw
         normalised[place] = stepper.normalised
     return IndicatorMatrix(tuple(one.name for one in indicators), raw, normalised)

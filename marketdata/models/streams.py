@@ -6,6 +6,7 @@ from django.db import models
 from marketdata.models.append_only import append_only
 from marketdata.models.bars import TIMEFRAMES
 from marketdata.models.instruments import Instrument
+from marketdata.models.providers import Provider
 from marketdata.models.wall_time import wall_time
 
 
@@ -28,6 +29,16 @@ class Stream(models.Model):
         default=10.0, help_text="Replay: seconds from one closing instant to the next."
     )
     is_finished = models.BooleanField(default=False)
+    providers = models.ManyToManyField(
+        Provider, related_name="+", blank=True, help_text="Live: asked by their priority."
+    )
+    grace_seconds = models.FloatField(
+        default=2.0, help_text="Live: how long an instant waits for a bar that is missing."
+    )
+    keep_ticks = models.BooleanField(default=False, help_text="Live: store every tick.")
+    tick_cursor = models.CharField(max_length=40, blank=True, editable=False)
+    data_at = models.DateTimeField(null=True, blank=True, editable=False)
+    is_mute = models.BooleanField(default=False, editable=False)
     heartbeat_at = models.DateTimeField(null=True, blank=True, editable=False)
     created_at = wall_time()
 
@@ -57,7 +68,7 @@ class Seal(models.Model):
 
 
 class LateBar(models.Model):
-    """A bar that came after its instant was sealed: kept, outside every window and match."""
+    """A bar that came after its instant was sealed: what arrived, and when."""
 
     stream = models.ForeignKey(Stream, models.PROTECT, related_name="+")
     instrument = models.ForeignKey(Instrument, models.PROTECT, related_name="+")

@@ -16,7 +16,7 @@ from domain.bars import BarSeries, FloatArray, IntArray, Split, Timeframe, to_mi
 from domain.errors import PlumblineError
 from marketdata.bar_files import BadBarFileError, RawBars, read_bar_file
 from marketdata.data_quality import MICROS, Reason, check_bars, decimals_of
-from marketdata.models import BarImport, Instrument
+from marketdata.models import DataImport, Instrument
 from marketdata.services.ingest_bars import BarStaging, StoredBars
 from marketdata.services.insert_rows import insert_rows
 from marketdata.services.record_splits import record_splits
@@ -119,13 +119,13 @@ def import_bars(
 ) -> ImportedBars:
     """Bring one file into the record in one transaction; return what became of its rows.
 
-    Refused rows go to `RejectedBar`. When every row is refused nothing is stored.
+    Refused rows go to `RejectedRow`. When every row is refused nothing is stored.
     """
     now_micros = to_micros(now or datetime.now(UTC))
     sha256 = _sha256(path)
     with transaction.atomic():
         stored_as, is_new = _find_or_make(instrument)
-        record = BarImport.objects.create(
+        record = DataImport.objects.create(
             instrument=stored_as,
             timeframe=timeframe.value,
             source=path.name[:200],
@@ -149,7 +149,9 @@ def import_bars(
             repeated = (
                 0 if sums.is_rising else _drop_repeated(path, timeframe, staging, record.pk, sums)
             )
-            counts = staging.store(instrument_id=stored_as.pk, timeframe=timeframe)
+            counts = staging.store(
+                instrument_id=stored_as.pk, timeframe=timeframe, import_id=record.pk
+            )
         splits = record_splits(
             instrument_id=stored_as.pk, splits=_splits(sums), source=f"split_factor of {path.name}"
         )
@@ -249,7 +251,7 @@ def _stage(
         if fine.any():
             bars = chosen(raw.bars, fine)
             factor = None if raw.split_factor is None else raw.split_factor[fine]
-            staging.add(bars, raw.line[fine])
+            staging.take(bars, raw.line[fine])
             sums.take(bars, factor)
         sums.rows += len(raw)
         progress(sums.rows)
@@ -276,9 +278,9 @@ def _quarantine(import_id: int, rows: Sequence[tuple[int, str, Reason]], sums: _
     if rows and not sums.example:
         sums.example = f"line {rows[0][0]}: {rows[0][2].text}"
     insert_rows(
-        table="marketdata_rejectedbar",
+        table="marketdata_rejectedrow",
         columns=(
-            ("bar_import_id", "bigint"),
+            ("data_import_id", "bigint"),
             ("line", "bigint"),
             ("text", "varchar(400)"),
             ("reason", "varchar(120)"),
@@ -335,7 +337,7 @@ def _set_grid(instrument: Instrument, options: InstrumentOptions, sums: _Sums) -
     instrument.save(update_fields=("tick_size", "lot_size"))
 
 
-def _close(record: BarImport, sums: _Sums, counts: StoredBars) -> None:
+def _close(record: DataImport, sums: _Sums, counts: StoredBars) -> None:
     record.rows = sums.rows
     record.inserted = counts.inserted
     record.unchanged = counts.unchanged

@@ -5,31 +5,30 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
-from io import BytesIO
-from typing import Any, Self
+from typing import Any
 
 import numpy as np
 from django.db import connection, transaction
+from django.utils import timezone
 
 from domain import bus
 from domain.bars import Bar, BarSeries, IntArray, Timeframe, from_micros, series_of
 from domain.errors import PlumblineError
 from domain.events import InstantSealed
 from marketdata.data_quality import Reason, check_bars
-from marketdata.models import LateBar, Seal, Stream
+from marketdata.models import BarChunk, DataRevision, LateBar, Seal, Stream
+from marketdata.queries import logical_now
 from marketdata.services.insert_rows import insert_rows
+from marketdata.services.partitions import ensure_bar_partitions
+from marketdata.services.staging import Columns, Staging
 
 # From here on a COPY wins; below, its temporary table would bloat the catalogue (DESIGN 26).
 COPY_FROM_ROWS = 2_000
 # First half of the advisory lock's key; account locks use another.
 STREAM_LOCKS = 20_017
-POSTGRES_EPOCH_MICROS = 946_684_800_000_000
 NEVER = np.iinfo(np.int64).max
 
-BAR_COLUMNS = (
-    ("instrument_id", "bigint"),
-    ("timeframe", "varchar(3)"),
-    ("opened_at", "timestamptz"),
+VALUES: Columns = (
     ("closed_at", "timestamptz"),
     ("open", "float8"),
     ("high", "float8"),
@@ -37,11 +36,18 @@ BAR_COLUMNS = (
     ("close", "float8"),
     ("volume", "float8"),
 )
-VALUE_COLUMNS = tuple(name for name, _ in BAR_COLUMNS[3:])
+VALUE_COLUMNS = tuple(name for name, _ in VALUES)
+KEY_COLUMNS = (
+    ("instrument_id", "bigint"),
+    ("timeframe", "varchar(3)"),
+    ("opened_at", "timestamptz"),
+)
+BAR_COLUMNS = (*KEY_COLUMNS, *VALUES)
+ORIGIN_COLUMNS = (("source_id", "bigint"), ("known_at", "timestamptz"))
 # Rows that did not change are not written again: no bloat, and twice as fast.
 UPSERT = (
     "(instrument_id, timeframe, opened_at) DO UPDATE SET "
-    + ", ".join(f'"{name}" = excluded."{name}"' for name in VALUE_COLUMNS)
+    + ", ".join(f'"{name}" = excluded."{name}"' for name in (*VALUE_COLUMNS, "source_id"))
     + " WHERE ("
     + ", ".join(f'marketdata_bar."{name}"' for name in VALUE_COLUMNS)
     + ") IS DISTINCT FROM ("
@@ -102,28 +108,35 @@ class SealOutcome:
     late: int
 
 
-def store_bars(*, instrument_id: int, timeframe: Timeframe, bars: BarSeries) -> StoredBars:
+def store_bars(
+    *, instrument_id: int, timeframe: Timeframe, bars: BarSeries, source_id: int | None = None
+) -> StoredBars:
     """Store bars of rising time in one transaction; return how many were new, equal, corrected.
 
     Bars that are no bars are refused as a whole: rows from outside go through quarantine first.
+    Bars behind the seal of their stream count from now on (`known_at`); the change of the past
+    is recorded as a `DataRevision`.
     """
     refuse_bad_bars(bars, timeframe)
-    if len(bars) >= COPY_FROM_ROWS:
-        with transaction.atomic(), BarStaging() as staging:
-            staging.add(bars)
-            return staging.store(instrument_id=instrument_id, timeframe=timeframe)
-    return _upsert(
-        [
-            (instrument_id, timeframe.value, *values)
-            for values in zip(
-                _instants(bars.opened_at),
-                _instants(bars.closed_at),
-                *(column.tolist() for column in (bars.open, bars.high, bars.low, bars.close)),
-                [None if math.isnan(volume) else volume for volume in bars.volume.tolist()],
-                strict=True,
+    if not len(bars):
+        return StoredBars()
+    with transaction.atomic():
+        if len(bars) >= COPY_FROM_ROWS:
+            with BarStaging() as staging:
+                staging.take(bars)
+                return staging.store(
+                    instrument_id=instrument_id, timeframe=timeframe, source_id=source_id
+                )
+        sealed_to = _held_sealed_to(instrument_id, timeframe)
+        rows = [
+            (
+                *_row(StreamBar(instrument_id, timeframe, bar)),
+                source_id,
+                sealed_to if sealed_to and bar.closed_at <= sealed_to else None,
             )
+            for bar in bars_of(bars)
         ]
-    )
+        return _upsert(rows)
 
 
 def refuse_bad_bars(bars: BarSeries, timeframe: Timeframe) -> None:
@@ -137,33 +150,17 @@ def refuse_bad_bars(bars: BarSeries, timeframe: Timeframe) -> None:
         raise BadBarsError("bars must come in rising time, each time once; nothing was stored")
 
 
-class BarStaging:
-    """A temporary table that takes any number of bars by binary COPY, inside one transaction."""
+class BarStaging(Staging):
+    """Bars of one series on their way in, inside one transaction."""
 
-    TABLE = "bars_coming_in"
+    def __init__(self) -> None:
+        super().__init__("bar", (("opened_at", "timestamptz"), *VALUES))
 
-    def __enter__(self) -> Self:
-        values = ", ".join(f'"{name}" {kind}' for name, kind in BAR_COLUMNS[2:])
-        with connection.cursor() as cursor:
-            cursor.execute(
-                f"CREATE TEMPORARY TABLE {self.TABLE} (line bigint, {values}) ON COMMIT DROP"
-            )
-        return self
-
-    def __exit__(self, kind: object, *_: object) -> None:
-        # After an error the transaction is rolled back, and the table with it.
-        if kind is None:
-            with connection.cursor() as cursor:
-                cursor.execute(f"DROP TABLE {self.TABLE}")
-
-    def add(self, bars: BarSeries, line: IntArray | None = None) -> None:
+    def take(self, bars: BarSeries, line: IntArray | None = None) -> None:
         """Copy the bars in; `line` is where each came from."""
         lines = np.zeros(len(bars), dtype=np.int64) if line is None else line
-        with connection.cursor() as cursor:
-            cursor.copy_expert(
-                f"COPY {self.TABLE} FROM STDIN (FORMAT binary)",
-                BytesIO(copy_bytes(bars, lines)),
-            )
+        names = ("opened_at", *VALUE_COLUMNS)
+        self.add({name: getattr(bars, name) for name in names}, lines)
 
     def sort_out(self) -> tuple[int, list[int]]:
         """Keep the first line of each time; return how many equal it, and the lines that differ."""
@@ -175,9 +172,9 @@ class BarStaging:
                     SELECT ctid, line, ROW({values}) AS given,
                         first_value(ROW({values})) OVER same AS first_given,
                         row_number() OVER same AS place
-                    FROM {self.TABLE} WINDOW same AS (PARTITION BY opened_at ORDER BY line)
+                    FROM {self.table} WINDOW same AS (PARTITION BY opened_at ORDER BY line)
                 ), dropped AS (
-                    DELETE FROM {self.TABLE} WHERE ctid IN (SELECT ctid FROM placed WHERE place > 1)
+                    DELETE FROM {self.table} WHERE ctid IN (SELECT ctid FROM placed WHERE place > 1)
                 )
                 SELECT line, given IS NOT DISTINCT FROM first_given
                 FROM placed WHERE place > 1 ORDER BY line
@@ -187,80 +184,150 @@ class BarStaging:
         differing = [line for line, is_equal in rows if not is_equal]
         return len(rows) - len(differing), differing
 
-    def store(self, *, instrument_id: int, timeframe: Timeframe) -> StoredBars:
+    def store(
+        self,
+        *,
+        instrument_id: int,
+        timeframe: Timeframe,
+        source_id: int | None = None,
+        import_id: int | None = None,
+    ) -> StoredBars:
         """Bring the table's bars into the record; return what became of them."""
-        names = ", ".join(f'"{name}"' for name, _ in BAR_COLUMNS)
+        span = self.span("opened_at")
+        if span is None:
+            return StoredBars()
+        ensure_bar_partitions(timeframe=timeframe, first=span[0], last=span[1])
+        names = ", ".join(f'"{name}"' for name, _ in (*BAR_COLUMNS, *ORIGIN_COLUMNS))
         staged = ", ".join(f'"{name}"' for name, _ in BAR_COLUMNS[2:])
         with connection.cursor() as cursor:
             cursor.execute(
                 f"""
                 WITH moved AS (
                     INSERT INTO marketdata_bar ({names})
-                    SELECT %s, %s, {staged} FROM {self.TABLE} ORDER BY opened_at
-                    ON CONFLICT {UPSERT} RETURNING xmax = 0 AS is_new
+                    SELECT %(instrument)s, %(timeframe)s, {staged}, %(source)s,
+                        CASE WHEN closed_at <= %(sealed_to)s THEN %(sealed_to)s::timestamptz END
+                    FROM {self.table} ORDER BY opened_at
+                    ON CONFLICT {UPSERT} RETURNING version, opened_at, known_at
+                ), sorted AS (
+                    SELECT opened_at, CASE WHEN version > 1 THEN 'corrected'
+                        WHEN known_at IS NOT NULL THEN 'backfilled' ELSE 'new' END AS kind
+                    FROM moved
                 )
-                SELECT count(*) FILTER (WHERE is_new), count(*), (SELECT count(*) FROM {self.TABLE})
-                FROM moved
+                SELECT kind, count(*), min(opened_at), max(opened_at) FROM sorted GROUP BY kind
                 """,
-                [instrument_id, timeframe.value],
+                {
+                    "instrument": instrument_id,
+                    "timeframe": timeframe.value,
+                    "source": source_id,
+                    "sealed_to": _held_sealed_to(instrument_id, timeframe),
+                },
             )
-            inserted, moved, total = cursor.fetchone()
-        return StoredBars(inserted, total - moved, moved - inserted)
+            changes = [Change(*row) for row in cursor.fetchall()]
+            cursor.execute(f"SELECT count(*) FROM {self.table}")
+            (total,) = cursor.fetchone()
+        _forget_chunks(instrument_id, timeframe, *span)
+        _revise(instrument_id, timeframe, changes, import_id)
+        corrected = sum(one.bars for one in changes if one.kind == "corrected")
+        moved = sum(one.bars for one in changes)
+        return StoredBars(moved - corrected, total - moved, corrected)
 
 
-def copy_bytes(bars: BarSeries, line: IntArray) -> bytes:
-    """Return the bars in PostgreSQL's binary COPY format: line, times, prices, volume."""
-    measured = ~np.isnan(bars.volume)
-    return b"".join(
-        (
-            b"PGCOPY\n\xff\r\n\x00" + bytes(8),
-            _records(bars, line, measured, has_volume=True),
-            _records(bars, line, ~measured, has_volume=False),
-            b"\xff\xff",
+@dataclass(frozen=True, slots=True)
+class Change:
+    """Bars of one series that became new, backfilled or corrected together."""
+
+    kind: str
+    bars: int
+    first_opened_at: datetime
+    last_opened_at: datetime
+
+
+def _held_sealed_to(instrument_id: int, timeframe: Timeframe) -> datetime | None:
+    """Return the series' logical now and hold its streams there until the transaction ends."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT s.id FROM marketdata_stream s JOIN marketdata_stream_instruments d"
+            " ON d.stream_id = s.id WHERE d.instrument_id = %s AND %s = ANY(s.timeframes)"
+            " ORDER BY s.id FOR SHARE OF s",
+            [instrument_id, timeframe.value],
         )
-    )
+    return logical_now(instrument_id=instrument_id, timeframe=timeframe)
 
 
-def _records(bars: BarSeries, line: IntArray, chosen: Any, *, has_volume: bool) -> bytes:
-    """Return one fixed-size record per chosen bar; NULL is a length of -1 without a value."""
-    columns: list[tuple[str, Any]] = [
-        (">i8", line),
-        (">i8", bars.opened_at - POSTGRES_EPOCH_MICROS),
-        (">i8", bars.closed_at - POSTGRES_EPOCH_MICROS),
-        *((">f8", prices) for prices in (bars.open, bars.high, bars.low, bars.close)),
-    ]
-    if has_volume:
-        columns.append((">f8", bars.volume))
-    fields: list[tuple[str, str]] = [("fields", ">i2")]
-    for at, (kind, _) in enumerate(columns):
-        fields += [(f"length{at}", ">i4"), (f"value{at}", kind)]
-    if not has_volume:
-        fields.append(("null", ">i4"))
-    records = np.empty(int(chosen.sum()), dtype=np.dtype(fields))
-    records["fields"] = 8
-    for at, (_, values) in enumerate(columns):
-        records[f"length{at}"] = 8
-        records[f"value{at}"] = values[chosen]
-    if not has_volume:
-        records["null"] = -1
-    return records.tobytes()
+def _revise(
+    instrument_id: int, timeframe: Timeframe, changes: Sequence[Change], import_id: int | None
+) -> None:
+    """Record that the past of a series has a new version."""
+    changed = [one for one in changes if one.kind != "new"]
+    if not changed:
+        return
+    now = logical_now(instrument_id=instrument_id, timeframe=timeframe) or timezone.now()
+    for one in changed:
+        DataRevision.objects.create(
+            instrument_id=instrument_id,
+            timeframe=timeframe.value,
+            kind=one.kind,
+            first_opened_at=one.first_opened_at,
+            last_opened_at=one.last_opened_at,
+            bars=one.bars,
+            known_from=now,
+            data_import_id=import_id,
+        )
 
 
-def _instants(micros: IntArray) -> list[str]:
-    """Return ISO texts with their zone, whole columns at once."""
-    return [f"{text}Z" for text in micros.astype("datetime64[us]").astype(str).tolist()]
+def _forget_chunks(
+    instrument_id: int, timeframe: Timeframe, first: datetime, last: datetime
+) -> None:
+    """Drop the packed copies of a span that was written to."""
+    BarChunk.objects.filter(
+        instrument_id=instrument_id,
+        timeframe=timeframe.value,
+        opened_from__lte=last,
+        opened_before__gt=first,
+    ).delete()
 
 
 def _upsert(rows: Sequence[Sequence[Any]]) -> StoredBars:
+    """Store a small batch: key, values, source and known_at of each bar."""
+    by_timeframe: dict[str, list[datetime]] = {}
+    for row in rows:
+        by_timeframe.setdefault(row[1], []).append(row[2])
+    for timeframe, opened_at in by_timeframe.items():
+        ensure_bar_partitions(
+            timeframe=Timeframe(timeframe), first=min(opened_at), last=max(opened_at)
+        )
     moved = insert_rows(
         table="marketdata_bar",
-        columns=BAR_COLUMNS,
+        columns=(*BAR_COLUMNS, *ORIGIN_COLUMNS),
         rows=rows,
         on_conflict=UPSERT,
-        returning=("xmax",),
+        returning=("instrument_id", "timeframe", "opened_at", "version", "known_at"),
     )
-    inserted = sum(xmax == "0" for (xmax,) in moved)
-    return StoredBars(inserted, len(rows) - len(moved), len(moved) - inserted)
+    past = [one for one in moved if one[3] > 1 or one[4] is not None]
+    for (instrument_id, timeframe), group in _by_series(past).items():
+        changes = [
+            Change(kind, len(times), min(times), max(times))
+            for kind, times in _by_kind(group).items()
+        ]
+        first, last = min(one[2] for one in group), max(one[2] for one in group)
+        _forget_chunks(instrument_id, Timeframe(timeframe), first, last)
+        _revise(instrument_id, Timeframe(timeframe), changes, None)
+    corrected = sum(version > 1 for _, _, _, version, _ in moved)
+    return StoredBars(len(moved) - corrected, len(rows) - len(moved), corrected)
+
+
+def _by_series(rows: Sequence[tuple[Any, ...]]) -> dict[tuple[int, str], list[tuple[Any, ...]]]:
+    found: dict[tuple[int, str], list[tuple[Any, ...]]] = {}
+    for row in rows:
+        found.setdefault((row[0], row[1]), []).append(row)
+    return found
+
+
+def _by_kind(rows: Sequence[tuple[Any, ...]]) -> dict[str, list[datetime]]:
+    found: dict[str, list[datetime]] = {}
+    for _, _, opened_at, version, _ in rows:
+        found.setdefault("corrected" if version > 1 else "backfilled", []).append(opened_at)
+    return found
 
 
 def seal_instant(
@@ -270,11 +337,13 @@ def seal_instant(
     bars: Sequence[StreamBar],
     lag_ms: int,
     follows: datetime | None = None,
+    source_id: int | None = None,
 ) -> SealOutcome:
     """Commit the bars of one closing instant together with its seal: the one door into a stream.
 
     Doing it twice changes nothing. A bar whose instant is sealed already goes to `LateBar`,
-    unless the record holds exactly it; an instant older than the last seal is never sealed.
+    unless the record holds exactly it, and fills a hole in the record for instants to come; an
+    instant older than the last seal is never sealed.
     `follows`, if given, must be the last instant sealed: nothing may be skipped unseen.
     """
     with transaction.atomic():
@@ -290,7 +359,7 @@ def seal_instant(
             return SealOutcome(is_new=False, stored=StoredBars(), late=kept_late)
         if not on_time:
             raise SealOrderError(f"nothing to seal: no bar closes at {_iso(closed_at)}")
-        stored = _store_checked(on_time)
+        stored = _store_checked(on_time, source_id)
         Seal.objects.create(
             stream_id=stream_id, closed_at=closed_at, bars=len(on_time), lag_ms=lag_ms
         )
@@ -348,14 +417,18 @@ def _refuse_other_instants(closed_at: datetime, on_time: Sequence[StreamBar]) ->
             )
 
 
-def _store_checked(given: Sequence[StreamBar]) -> StoredBars:
+def _store_checked(given: Sequence[StreamBar], source_id: int | None) -> StoredBars:
     for one in given:
         refuse_bad_bars(series_of([one.bar]), one.timeframe)
-    return _upsert([_row(one) for one in given])
+    return _upsert([(*_row(one), source_id, None) for one in given])
 
 
 def keep_late_bars(*, stream_id: int, late: Sequence[StreamBar]) -> int:
-    """Put aside the late bars the record does not hold as they are; return how many."""
+    """Put aside the late bars the record does not hold as they are; return how many.
+
+    Where the record holds none at all they fill the hole, known from the stream's seal on; a
+    bar that was decided on is never replaced by a late one.
+    """
     if not late:
         return 0
     for one in late:
@@ -367,6 +440,9 @@ def keep_late_bars(*, stream_id: int, late: Sequence[StreamBar]) -> int:
             [tuple((one.instrument_id, one.timeframe.value, one.bar.opened_at) for one in late)],
         )
         known = set(cursor.fetchall())
+    sealed_to = Stream.objects.values_list("sealed_to", flat=True).get(pk=stream_id)
+    held = {row[:3] for row in known}
+    _upsert([(*_row(one), None, sealed_to) for one in late if _row(one)[:3] not in held])
     kept = insert_rows(
         table=LateBar._meta.db_table,
         columns=(("stream_id", "bigint"), *BAR_COLUMNS),

@@ -1,7 +1,7 @@
 """Stored bars as a feed: what a replay stream plays."""
 
 from collections.abc import Sequence
-from datetime import datetime, timedelta
+from datetime import datetime
 from itertools import groupby
 from typing import Any
 
@@ -13,46 +13,44 @@ from marketdata.feeds.replay import MayGoOn, ReplayFeed, always
 from marketdata.models import Stream
 
 # No bar is longer than its timeframe, so this bound on `opened_at` loses none and lets the
-# bars' key answer: the table needs no index by closing time.
+# bars' key answer: the table needs no index by closing time. One part per timeframe, each with
+# constants, so that only the partitions of that time are planned. What came behind its seal
+# was never an instant's bar.
 NEXT_INSTANTS = """
-SELECT DISTINCT n.closed_at
-FROM unnest(%(instruments)s::bigint[]) AS i(id)
-CROSS JOIN unnest(%(timeframes)s::text[], %(lengths)s::interval[]) AS f(timeframe, length)
-CROSS JOIN LATERAL (
+(SELECT DISTINCT n.closed_at
+ FROM unnest(%s::bigint[]) AS i(id)
+ CROSS JOIN LATERAL (
     SELECT b.closed_at FROM marketdata_bar b
-    WHERE b.instrument_id = i.id AND b.timeframe = f.timeframe
-      AND b.opened_at > %(after)s::timestamptz - f.length AND b.closed_at > %(after)s
-    ORDER BY b.opened_at LIMIT %(limit)s) n
-ORDER BY 1 LIMIT %(limit)s
+    WHERE b.instrument_id = i.id AND b.timeframe = %s
+      AND b.opened_at > %s AND b.closed_at > %s AND b.known_at IS NULL
+    ORDER BY b.opened_at LIMIT %s) n)
 """
 BARS_OF_INSTANTS = """
-SELECT i.venue, i.symbol, b.timeframe, b.opened_at, b.closed_at,
-       b.open, b.high, b.low, b.close, b.volume
-FROM unnest(%(timeframes)s::text[], %(lengths)s::interval[]) AS f(timeframe, length)
-JOIN marketdata_bar b ON b.instrument_id = ANY(%(instruments)s) AND b.timeframe = f.timeframe
- AND b.opened_at > %(after)s::timestamptz - f.length AND b.opened_at < %(last)s
- AND b.closed_at > %(after)s AND b.closed_at <= %(last)s
-JOIN marketdata_instrument i ON i.id = b.instrument_id
-ORDER BY b.closed_at, i.venue, i.symbol, b.opened_at DESC
+(SELECT i.venue, i.symbol, b.timeframe, b.opened_at, b.closed_at,
+        b.open, b.high, b.low, b.close, b.volume
+ FROM marketdata_bar b JOIN marketdata_instrument i ON i.id = b.instrument_id
+ WHERE b.instrument_id = ANY(%s) AND b.timeframe = %s
+  AND b.opened_at > %s AND b.opened_at < %s
+  AND b.closed_at > %s AND b.closed_at <= %s AND b.known_at IS NULL)
 """
 
 
 def stored_instants(*, stream: Stream, after: datetime, limit: int) -> Sequence[FeedInstant]:
     """Return the next closing instants after `after` with all stored bars of the stream."""
     timeframes = [Timeframe.parse(text) for text in stream.timeframes]
-    asked: dict[str, Any] = {
-        "instruments": list(stream.instruments.order_by("pk").values_list("pk", flat=True)),
-        "timeframes": [timeframe.value for timeframe in timeframes],
-        "lengths": [timedelta(seconds=timeframe.seconds) for timeframe in timeframes],
-        "after": after,
-        "limit": limit,
-    }
+    ids = list(stream.instruments.order_by("pk").values_list("pk", flat=True))
     with connection.cursor() as cursor:
-        cursor.execute(NEXT_INSTANTS, asked)
-        closes = [closed_at for (closed_at,) in cursor.fetchall()]
+        parts: list[Any] = []
+        for one in timeframes:
+            parts += [ids, one.value, after - one.length, after, limit]
+        cursor.execute(f"{_each(NEXT_INSTANTS, timeframes)} ORDER BY 1 LIMIT %s", [*parts, limit])
+        closes = sorted({closed_at for (closed_at,) in cursor.fetchall()})
         if not closes:
             return ()
-        cursor.execute(BARS_OF_INSTANTS, {**asked, "last": closes[-1]})
+        parts = []
+        for one in timeframes:
+            parts += [ids, one.value, after - one.length, closes[-1], after, closes[-1]]
+        cursor.execute(f"{_each(BARS_OF_INSTANTS, timeframes)} ORDER BY 5, 1, 2, 4 DESC", parts)
         bars = [
             FeedBar(venue, symbol, Timeframe(timeframe), Bar(*values))
             for venue, symbol, timeframe, *values in cursor.fetchall()
@@ -61,6 +59,10 @@ def stored_instants(*, stream: Stream, after: datetime, limit: int) -> Sequence[
         FeedInstant(closed_at, tuple(same))
         for closed_at, same in groupby(bars, key=lambda one: one.bar.closed_at)
     )
+
+
+def _each(query: str, timeframes: Sequence[Timeframe]) -> str:
+    return " UNION ".join(query for _ in timeframes)
 
 
 def replay_feed(*, stream: Stream, may_go_on: MayGoOn = always) -> ReplayFeed:

@@ -24,10 +24,17 @@ from execution.models import (
 from marketdata.models import (
     Account,
     Bar,
-    BarImport,
+    DataFinding,
+    DataGap,
+    DataImport,
+    DataRevision,
+    Dividend,
     Instrument,
     LateBar,
-    RejectedBar,
+    Provider,
+    ProviderSymbol,
+    RejectedRow,
+    Retention,
     Seal,
     Split,
     Stream,
@@ -145,7 +152,7 @@ def _market(instrument: Instrument, stream: Stream) -> None:
         closed_at=T + DAY,
         **prices,
     )
-    read = BarImport.objects.create(
+    read = DataImport.objects.create(
         instrument=instrument,
         timeframe="1d",
         source="file.csv",
@@ -156,7 +163,25 @@ def _market(instrument: Instrument, stream: Stream) -> None:
         corrected=0,
         rejected=1,
     )
-    RejectedBar.objects.create(bar_import=read, line=2, text="x", reason="price is NaN")
+    RejectedRow.objects.create(data_import=read, line=2, text="x", reason="price is NaN")
+    series = {"instrument": instrument, "timeframe": "1d"}
+    # The trigger keeps the first version of a corrected bar.
+    Bar.objects.filter(opened_at=T, **series).update(close=10.25)
+    DataRevision.objects.create(
+        **series, kind="corrected", first_opened_at=T, last_opened_at=T, bars=1, known_from=T + DAY
+    )
+    DataGap.objects.create(
+        **series,
+        first_opened_at=T - DAY * 9,
+        last_opened_at=T - DAY * 8,
+        bars=2,
+        known_from=T - DAY * 8,
+    )
+    DataFinding.objects.create(**series, opened_at=T, kind="outlier", value=9.5, note="far out")
+    Dividend.objects.create(instrument=instrument, effective_at=T, factor=Decimal("0.99"))
+    provider = Provider.objects.create(name="someone", feed="sample_stocks")
+    ProviderSymbol.objects.create(provider=provider, instrument=instrument, symbol="X-1")
+    Retention.objects.create(table="marketdata_tick", keep_days=30)
 
 
 def _accounts(account: Account, bot: Bot, instrument: Instrument) -> None:

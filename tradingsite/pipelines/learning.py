@@ -11,7 +11,7 @@ from marketdata.indicators.fold import indicator_matrix
 from marketdata.indicators.registry import indicator_set
 from marketdata.models import Instrument
 from marketdata.models.wall_time import ClockTimestamp
-from marketdata.queries import bars_window, instrument_terms, streams_of
+from marketdata.queries import bars_window, holes_at, instrument_terms, streams_of
 from mlweights.learning import TrainingData, retrain
 from mlweights.models import TrainingRun, WeightVersion
 from mlweights.services.propose_version import activate_version, propose_version
@@ -71,7 +71,8 @@ def training_data(instrument: Instrument, timeframe: Timeframe, as_of: datetime)
     known = tuple(split for split in terms.splits if split.effective_at < as_of)
     series = bars_window(instrument_id=instrument.pk, timeframe=timeframe, as_of=as_of)
     indicators = indicator_set()
-    matrix = indicator_matrix(series, timeframe, indicators, known)
+    holes = holes_at(instrument_id=instrument.pk, timeframe=timeframe, as_of=as_of)
+    matrix = indicator_matrix(series, timeframe, indicators, known, holes)
     closes = series.close.copy()
     for split in known:
         closes[series.opened_at < to_micros(split.effective_at)] /= split.ratio

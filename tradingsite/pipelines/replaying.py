@@ -333,14 +333,15 @@ def _instants(
     with connection.cursor() as cursor:
         cursor.execute(
             "SELECT closed_at, count(*) FROM marketdata_bar WHERE instrument_id = ANY(%s)"
-            " AND timeframe = %s AND opened_at >= %s AND closed_at <= %s GROUP BY 1 ORDER BY 1",
+            " AND timeframe = %s AND opened_at >= %s AND closed_at <= %s AND known_at IS NULL"
+            " GROUP BY 1 ORDER BY 1",
             (list(ids), frame.value, since, until),
         )
         return [(at, count) for at, count in cursor.fetchall() if at > since]
 
 
 def _fingerprint(ids: Sequence[int], timeframe: str, until: datetime) -> str:
-    """Return a hash over every bar and split the replay can see: other data, other sandbox."""
+    """Return a hash over every bar, split, gap and revision the replay can see."""
     with connection.cursor() as cursor:
         cursor.execute(
             "SELECT md5(coalesce(string_agg(md5(b::text), '' ORDER BY b.instrument_id,"
@@ -355,7 +356,17 @@ def _fingerprint(ids: Sequence[int], timeframe: str, until: datetime) -> str:
             " WHERE instrument_id = ANY(%s)",
             (list(ids),),
         )
-        return f"{bars}{cursor.fetchone()[0]}"
+        splits = cursor.fetchone()[0]
+        cursor.execute(
+            "SELECT md5(coalesce(string_agg(one::text, ',' ORDER BY one::text), '')) FROM ("
+            " SELECT instrument_id, first_opened_at, last_opened_at, known_from, settled_to"
+            " FROM marketdata_datagap WHERE instrument_id = ANY(%(ids)s) AND timeframe = %(frame)s"
+            " UNION ALL SELECT instrument_id, first_opened_at, last_opened_at, known_from, NULL"
+            " FROM marketdata_datarevision"
+            " WHERE instrument_id = ANY(%(ids)s) AND timeframe = %(frame)s) one",
+            {"ids": list(ids), "frame": timeframe},
+        )
+        return f"{bars}{splits}{cursor.fetchone()[0]}"
 
 
 def _bots(names: Sequence[str]) -> tuple[BotSpec, ...]:

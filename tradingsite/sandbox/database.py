@@ -19,7 +19,9 @@ from django.db.migrations.loader import MigrationLoader
 from psycopg2.extensions import ISOLATION_LEVEL_AUTOCOMMIT
 from psycopg2.extensions import connection as Connection  # noqa: N812
 
+from domain.bars import Timeframe
 from domain.errors import PlumblineError
+from marketdata.services.partitions import ensure_bar_partitions
 from tradingsite import env
 
 SANDBOX = "plumbline_sandbox"
@@ -105,22 +107,33 @@ def using(name: str) -> Iterator[None]:
 
 
 def copy_market(name: str, instrument_ids: Sequence[int], timeframe: str, until: datetime) -> None:
-    """Copy the instruments, their splits and the bars closed by `until` from the desk."""
+    """Copy the instruments, their bars closed by `until`, and what is known of both."""
     with closing(_connect(None)) as desk, closing(_connect(name)) as sandbox:
         ids = ", ".join(str(int(one)) for one in instrument_ids)
+        ours = f"instrument_id IN ({ids})"
         with desk.cursor() as cursor:
-            bars = cursor.mogrify(
-                f"SELECT * FROM marketdata_bar WHERE instrument_id IN ({ids})"
-                " AND timeframe = %s AND closed_at <= %s",
-                (timeframe, until),
-            ).decode()
+            series = cursor.mogrify(f"{ours} AND timeframe = %s", (timeframe,)).decode()
+            closed = cursor.mogrify(f"{series} AND closed_at <= %s", (until,)).decode()
+            cursor.execute(
+                f"SELECT min(opened_at), max(opened_at) FROM marketdata_bar WHERE {closed}"
+            )
+            span = cursor.fetchone()
+        if span is not None and span[0] is not None:
+            with using(name):
+                ensure_bar_partitions(timeframe=Timeframe(timeframe), first=span[0], last=span[1])
         parts = {
-            "marketdata_instrument": f"SELECT * FROM marketdata_instrument WHERE id IN ({ids})",
-            "marketdata_split": f"SELECT * FROM marketdata_split WHERE instrument_id IN ({ids})",
-            "marketdata_bar": bars,
+            # Underlyings first: an instrument may point at another one.
+            "marketdata_instrument": f"id IN ({ids}) OR id IN"
+            f" (SELECT underlying_id FROM marketdata_instrument WHERE id IN ({ids}))"
+            " ORDER BY underlying_id NULLS FIRST",
+            "marketdata_split": ours,
+            "marketdata_bar": closed,
+            "marketdata_barrevision": series,
+            "marketdata_datarevision": series,
+            "marketdata_datagap": series,
         }
-        for table, query in parts.items():
-            _pipe(desk, sandbox, table, query)
+        for table, where in parts.items():
+            _pipe(desk, sandbox, table, f"SELECT * FROM {table} WHERE {where}")
         with sandbox.cursor() as cursor:
             cursor.execute("ANALYZE marketdata_bar")
 

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from domain.bars import Timeframe
 from marketdata import bar_files
 from marketdata.bar_files import BadBarFileError
-from marketdata.models import Bar, BarImport, Instrument, RejectedBar, Split
+from marketdata.models import Bar, DataImport, Instrument, RejectedRow, Split
 from marketdata.services.import_bars import (
     BadInstrumentError,
     ImportedBars,
@@ -73,7 +73,7 @@ def test_import_bars_when_new_makes_instrument_and_record(tmp_path: Path) -> Non
         report.grid
         == "tick inferred from the decimals of the prices, lot inferred from the volumes"
     )
-    record = BarImport.objects.get()
+    record = DataImport.objects.get()
     assert (record.source, record.rows, record.inserted, record.rejected) == (
         "bars.csv",
         2,
@@ -119,7 +119,7 @@ def test_import_bars_when_rows_are_bad_quarantines_them(tmp_path: Path) -> None:
     rows = [row(0), "rubbish", row(1, 13), row(2), row(3, "nan"), row(99_999_999)]
     report = bring_in(written(tmp_path, rows))
     assert counts(report) == (6, 2, 0, 0, 0, 4)
-    kept = RejectedBar.objects.order_by("line").values_list("line", "text", "reason")
+    kept = RejectedRow.objects.order_by("line").values_list("line", "text", "reason")
     assert list(kept) == [
         (3, "rubbish", "wrong number of columns"),
         (4, row(1, 13), "open or close lies outside high-low"),
@@ -133,7 +133,7 @@ def test_import_bars_when_text_is_long_or_binary_keeps_what_fits(
     tmp_path: Path,
 ) -> None:
     bring_in(written(tmp_path, [row(0), "\x00" + "x" * 900]))
-    assert len(RejectedBar.objects.get().text) == 400
+    assert len(RejectedRow.objects.get().text) == 400
 
 
 def test_import_bars_when_off_grid_quarantines_those(tmp_path: Path) -> None:
@@ -149,7 +149,7 @@ def test_import_bars_when_most_rows_are_off_grid_stores_nothing(tmp_path: Path) 
     assert (
         Bar.objects.count(),
         Instrument.objects.count(),
-        BarImport.objects.count(),
+        DataImport.objects.count(),
     ) == (0, 0, 0)
 
 
@@ -160,7 +160,7 @@ def test_import_bars_when_rows_lie_far_apart_says_so(tmp_path: Path) -> None:
 def test_import_bars_when_every_row_is_bad_stores_nothing(tmp_path: Path) -> None:
     with pytest.raises(BadBarFileError, match=r"every one of 2 rows .*line 2: wrong number"):
         bring_in(written(tmp_path, ["a", "b"]))
-    assert (Instrument.objects.count(), BarImport.objects.count()) == (0, 0)
+    assert (Instrument.objects.count(), DataImport.objects.count()) == (0, 0)
 
 
 def test_import_bars_when_file_breaks_off_stores_nothing(
@@ -195,7 +195,7 @@ def test_import_bars_when_disordered_and_doubled_stores_each_once(
     report = bring_in(written(tmp_path, [row(2), row(0), row(2), row(1), row(0, 11), row(0)]))
     assert counts(report) == (6, 3, 0, 0, 2, 1)
     assert [close for _, close, _ in table()] == [10.5, 10.5, 10.5]
-    rejected = RejectedBar.objects.get()
+    rejected = RejectedRow.objects.get()
     assert (rejected.line, rejected.text) == (6, row(0, 11))
     assert rejected.reason == "same time as an earlier row, other values"
 
@@ -252,7 +252,7 @@ def test_import_bars_when_splits_are_declared_stores_each_once(tmp_path: Path) -
         ({"symbol": "x" * 41}, "1 to 40"),
         ({"venue": "A:B"}, "colon"),
         ({"venue": "tab\t"}, "printable"),
-        ({"kind": "bond"}, "unknown kind 'bond'; known: equity, crypto, fx, index"),
+        ({"kind": "bond"}, "unknown kind 'bond'; known: equity, etf, index, future, option"),
         ({"tick_size": Decimal(0)}, "tick_size 0"),
         ({"tick_size": Decimal("NaN")}, "tick_size"),
         ({"lot_size": Decimal(-1)}, "lot_size -1"),
@@ -297,7 +297,7 @@ def test_import_bars_when_file_is_real_counts_match(
 ) -> None:
     report = bring_in(DATA / name, timeframe)
     assert counts(report) == (rows, rows - rejected, 0, 0, 0, rejected)
-    assert (report.splits, RejectedBar.objects.count()) == (splits, rejected)
+    assert (report.splits, RejectedRow.objects.count()) == (splits, rejected)
     assert counts(bring_in(DATA / name, timeframe)) == (
         rows,
         0,

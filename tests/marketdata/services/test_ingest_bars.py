@@ -16,7 +16,7 @@ from domain import bus
 from domain.bars import Bar as BarValue
 from domain.bars import BarSeries, Timeframe, series_of, to_micros
 from domain.events import Event, InstantSealed
-from marketdata.models import Bar, Instrument, LateBar, Seal, Stream
+from marketdata.models import Bar, DataRevision, Instrument, LateBar, Seal, Stream
 from marketdata.services.ingest_bars import (
     COPY_FROM_ROWS,
     BadBarsError,
@@ -235,13 +235,21 @@ def test_seal_instant_when_bars_are_stored_already_only_seals(
     assert seal(stream, 0, [one(instrument)]).stored == StoredBars(unchanged=1)
 
 
-def test_seal_instant_when_bar_is_late_keeps_it_aside(
+def test_seal_instant_when_bar_is_late_fills_the_hole_for_later_instants(
     stream: Stream, instrument: Instrument
 ) -> None:
     seal(stream, 1, [one(instrument, 1)])
     outcome = seal(stream, 2, [one(instrument, 2), one(instrument, 0), one(instrument, 1, 11.0)])
     assert (outcome.is_new, outcome.late) == (True, 2)
-    assert stored(instrument) == as_rows(series_of([bar(1), bar(2)]))
+    assert stored(instrument) == as_rows(series_of([bar(0), bar(1), bar(2)]))
+    known = Bar.objects.order_by("opened_at").values_list("known_at", flat=True)
+    assert list(known) == [bar(1).closed_at, None, None]
+    revision = DataRevision.objects.get()
+    assert (revision.kind, revision.bars, revision.known_from) == (
+        "backfilled",
+        1,
+        bar(1).closed_at,
+    )
     late = LateBar.objects.order_by("opened_at").values_list("opened_at", "close")
     assert list(late) == [(T0, 10.0), (T0 + MINUTE, 11.0)]
     assert seal(stream, 0, [one(instrument, 0)]).late == 0
