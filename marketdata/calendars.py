@@ -192,6 +192,14 @@ def week_start(week: IntArray) -> IntArray:
     return week * 7 - MONDAY_SHIFT
 
 
+def runs_of(values: IntArray) -> tuple[IntArray, IntArray]:
+    """Return the first and the last positions of the runs of equal values."""
+    edges = np.flatnonzero(values[1:] != values[:-1]) + 1
+    first = np.concatenate([[0], edges])[: len(values)]
+    last = np.concatenate([edges, [len(values)]])[: len(values)] - 1
+    return first, last
+
+
 def _intraday(around: Sessions, step: int, *, on_clock: bool) -> Spans:
     """Return the bars of `step` microseconds in every stretch, the last cut at its close."""
     anchor = around.opened_at - around.opened_at % GRID
@@ -204,19 +212,17 @@ def _intraday(around: Sessions, step: int, *, on_clock: bool) -> Spans:
     opened_at = np.repeat(first, counts) + in_stretch * step
     closed_at = np.minimum(opened_at + step, np.repeat(around.closed_at, counts))
     # On the clock, neighbouring stretches can share a bar.
-    fresh = np.diff(opened_at, prepend=-1) > 0
-    last = np.append(fresh[1:], np.ones(min(1, len(fresh)), dtype=np.bool_))
-    return Spans(opened_at[fresh], closed_at[last])
+    first_of, last_of = runs_of(opened_at)
+    return Spans(opened_at[first_of], closed_at[last_of])
 
 
 def _daily(around: Sessions, *, weekly: bool, on_clock: bool) -> Spans:
     """Return one bar per session, or per ISO week that has a session."""
     label = week_number(around.day) if weekly else around.day
-    first = np.flatnonzero(np.diff(label, prepend=-1))
+    first, last = runs_of(label)
     if on_clock:
         opened_at = week_start(label[first]) * DAY if weekly else label[first] * DAY
         return Spans(opened_at, opened_at + (WEEK if weekly else DAY))
-    last = np.append(first[1:], len(label))[: len(first)] - 1
     return Spans(around.opened_at[first], around.closed_at[last])
 
 
@@ -307,4 +313,5 @@ def _with_specials(rows: list[tuple[int, int, int]], year: int) -> list[tuple[in
     return sorted([row for row in rows if row[0] not in known] + specials)
 
 
-_OWN = {"24/7": Calendar("24/7", "UTC", _always), "FX": Calendar("FX", NEW_YORK, _fx)}
+CLOCK = Calendar("24/7", "UTC", _always)
+_OWN = {CLOCK.name: CLOCK, "FX": Calendar("FX", NEW_YORK, _fx)}

@@ -44,7 +44,7 @@ def recorded_bars(recorded_frame: Callable[[str], Any]) -> Callable[[str, str], 
             micros,
             micros + Timeframe.parse(timeframe).seconds * 1_000_000,
             *(frame[side].to_numpy(np.float64) for side in ("open", "high", "low", "close")),
-            frame["volume"].to_numpy(np.float64) if "volume" in frame else frame.open * np.nan,
+            frame["volume"].to_numpy(np.float64) if "volume" in frame else micros * np.nan,
         )
 
     return read
