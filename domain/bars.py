@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from enum import Enum
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -131,6 +132,26 @@ def series_of(bars: Sequence[Bar]) -> BarSeries:
         floats([bar.close for bar in bars]),
         floats([np.nan if bar.volume is None else bar.volume for bar in bars]),
     )
+
+
+COLUMNS = ("opened_at", "closed_at", "open", "high", "low", "close", "volume")
+
+
+def picked(bars: BarSeries, where: Any) -> BarSeries:
+    """Return the bars chosen by a mask or by positions."""
+    return BarSeries(*(getattr(bars, name)[where] for name in COLUMNS))
+
+
+def joined(parts: Sequence[BarSeries]) -> BarSeries:
+    """Return all bars of all parts, one part after the other."""
+    whole = [series_of([]), *parts]
+    return BarSeries(*(np.concatenate([getattr(one, name) for one in whole]) for name in COLUMNS))
+
+
+def in_order(bars: BarSeries) -> BarSeries:
+    """Return the bars in rising opening time; of several at one time, the one that came first."""
+    _, first = np.unique(bars.opened_at, return_index=True)
+    return picked(bars, first)
 
 
 def to_micros(instant: datetime) -> int:
