@@ -12,15 +12,13 @@ from zoneinfo import ZoneInfo
 
 import numpy as np
 
-from domain.bars import BarSeries, FloatArray, IntArray, Timeframe
+from domain.bars import BarSeries, FloatArray, IntArray, Timeframe, from_micros
+from marketdata.calendars import DAY, Calendar
 from marketdata.data_quality import MICROS, ReasonArray
 from marketdata.row_files import read_rows
 from marketdata.row_layouts import BadFileError, Cell, Column, Columns, Kind, Layout
 
 BadBarFileError = BadFileError  # the importer's name for it
-
-# Session dates (their midnight UTC) in; opening and closing instants out, 0 where no session is.
-Sessions = Callable[[IntArray], tuple[IntArray, IntArray]]
 
 PRICES = tuple(Column(name) for name in ("open", "high", "low", "close"))
 VOLUME = Column("volume", cell=Cell.MAY, is_needed=False)
@@ -51,12 +49,12 @@ def read_bar_file(
     *,
     timeframe: Timeframe,
     zone: ZoneInfo | None = None,
-    sessions: Sessions | None = None,
+    calendar: Calendar | None = None,
 ) -> Iterator[RawBars]:
     """Yield the rows of the file in its order; a broken file raises `BadFileError`.
 
-    `zone` reads times without a zone; `sessions` gives a session date its opening and closing
-    instants. Without it, and on dates that have no session, a daily bar lasts the UTC day.
+    `zone` reads times without a zone; `calendar` gives a session date its opening and
+    closing instants. Without it, and on dates without a session, a daily bar lasts the UTC day.
     """
     for rows in read_rows(path, (BARS, DAILY_BARS), zone=zone):
         if rows.layout.has("day"):
@@ -65,7 +63,7 @@ def read_bar_file(
                     f"{path}: rows carry session dates, so they are daily bars,"
                     f" not {timeframe.value}"
                 )
-            opened_at, closed_at = _session_bounds(rows.columns["day"], timeframe, sessions)
+            opened_at, closed_at = _session_bounds(rows.columns["day"], timeframe, calendar)
         else:
             opened_at = rows.columns["opened_at"]
             closed_at = opened_at + timeframe.seconds * MICROS
@@ -88,10 +86,18 @@ def _series(opened_at: IntArray, closed_at: IntArray, columns: Columns) -> BarSe
 
 
 def _session_bounds(
-    day: IntArray, timeframe: Timeframe, sessions: Sessions | None
+    day: IntArray, timeframe: Timeframe, calendar: Calendar | None
 ) -> tuple[IntArray, IntArray]:
-    whole_day = day + timeframe.seconds * MICROS
-    if sessions is None or timeframe is not Timeframe.D1:
-        return day, whole_day
-    opened_at, closed_at = sessions(day)
-    return np.where(closed_at > 0, opened_at, day), np.where(closed_at > 0, closed_at, whole_day)
+    """Return when the session of each date (its midnight UTC) opens and closes."""
+    opened_at, closed_at = day.copy(), day + timeframe.seconds * MICROS
+    if calendar is None or timeframe is not Timeframe.D1 or len(day) == 0:
+        return opened_at, closed_at
+    sessions = calendar.sessions(from_micros(day.min()).date(), from_micros(day.max()).date())
+    number = day // DAY
+    # A session with a break has several stretches: it opens with the first, closes with the last.
+    first = np.searchsorted(sessions.day, number, side="left")
+    last = np.searchsorted(sessions.day, number, side="right") - 1
+    is_known = last >= first
+    opened_at[is_known] = sessions.opened_at[first[is_known]]
+    closed_at[is_known] = sessions.closed_at[last[is_known]]
+    return opened_at, closed_at

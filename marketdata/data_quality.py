@@ -1,18 +1,24 @@
 """What makes a bar unusable: one reason for each row, found in whole columns at once."""
 
+from collections.abc import Sequence
 from enum import IntEnum
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from domain.bars import BarSeries, IntArray, Timeframe
+from domain.bars import BarSeries, IntArray, Timeframe, from_micros
+from marketdata.calendars import Calendar
 
 ReasonArray = NDArray[np.uint8]
+Tests = Sequence[tuple["Reason", Any]]  # where each reason applies: bool per row
 
 # The table's own limits (constraints of `Bar`): refused here with a word instead of an error.
 HIGHEST_PRICE = 1e15
 HIGHEST_VOLUME = 1e18
 MICROS = 1_000_000
+# So many steps of one other length do not come from silent minutes.
+MIXED_IN_A_ROW = 20
 
 
 class Reason(IntEnum):
@@ -36,6 +42,11 @@ class Reason(IntEnum):
     TIME_SKIPPED = 15
     TEXT_UNREADABLE = 16
     UNKNOWN_SIDE = 17
+    UNKNOWN_KIND = 18
+    PRICE_NEGATIVE = 19
+    NEGATIVE_SIZE = 20
+    IN_THE_FUTURE = 21
+    TIME_WENT_BACK = 22
 
     @property
     def text(self) -> str:
@@ -61,11 +72,18 @@ _TEXTS = {
     Reason.TIME_AMBIGUOUS: "the zone's clocks showed this time twice",
     Reason.TIME_SKIPPED: "the zone's clocks skipped this time",
     Reason.UNKNOWN_SIDE: "the side is unknown",
+    Reason.UNKNOWN_KIND: "the kind of message is unknown",
+    Reason.PRICE_NEGATIVE: "a price is negative",
+    Reason.NEGATIVE_SIZE: "a size or number of contracts is negative",
+    Reason.IN_THE_FUTURE: "the time lies in the future",
+    Reason.TIME_WENT_BACK: "the time lies before that of an earlier row",
     Reason.TEXT_UNREADABLE: "a word is empty, too long or not printable",
 }
 
 
-def check_bars(bars: BarSeries, *, timeframe: Timeframe, now_micros: int) -> ReasonArray:
+def check_bars(
+    bars: BarSeries, *, timeframe: Timeframe, now_micros: int, calendar: Calendar | None = None
+) -> ReasonArray:
     """Return a `Reason` per bar (uint8). A NaN volume means not measured and is fine.
 
     Order and duplicates need the whole delivery: whoever stores it looks at them.
@@ -81,21 +99,52 @@ def check_bars(bars: BarSeries, *, timeframe: Timeframe, now_micros: int) -> Rea
         (Reason.OUTSIDE_HIGH_LOW, (top > bars.high) | (bottom < bars.low)),
         (Reason.NEGATIVE_VOLUME, volume < 0),
         (Reason.TOO_LARGE, (bars.high >= HIGHEST_PRICE) | (volume >= HIGHEST_VOLUME)),
-        (Reason.OFF_GRID, off_grid(bars.opened_at, timeframe)),
+        (Reason.OFF_GRID, off_grid(bars.opened_at, timeframe, calendar)),
         (Reason.NOT_CLOSED_YET, bars.closed_at > now_micros),
     )
-    reasons = np.zeros(len(bars), dtype=np.uint8)
+    return first_reasons(len(bars), tests)
+
+
+def first_reasons(rows: int, tests: Tests) -> ReasonArray:
+    """Return per row the first reason whose test applies, `FINE` where none does."""
+    reasons = np.zeros(rows, dtype=np.uint8)
     for reason, applies in reversed(tests):
         reasons[applies] = reason
     return reasons
 
 
-def off_grid(opened_at: IntArray, timeframe: Timeframe) -> NDArray[np.bool_]:
-    """Tell per bar whether an intraday bar opens beside its grid, counted from midnight UTC."""
+def off_grid(
+    opened_at: IntArray, timeframe: Timeframe, calendar: Calendar | None = None
+) -> NDArray[np.bool_]:
+    """Tell per bar whether an intraday bar opens beside its grid.
+
+    The grid is counted from midnight UTC, and from each session's open where the calendar is
+    known: an hour of the NSE opens at 03:45Z.
+    """
     if timeframe.seconds >= Timeframe.D1.seconds:
         return np.zeros(len(opened_at), dtype=np.bool_)
     beside: NDArray[np.bool_] = opened_at % (timeframe.seconds * MICROS) != 0
+    odd = opened_at[beside]
+    if calendar is not None and len(odd):
+        since, until = from_micros(odd.min()), from_micros(odd.max()) + timeframe.length
+        beside[beside] = ~np.isin(odd, calendar.bars(timeframe, since, until).opened_at)
     return beside
+
+
+def mixed_in(opened_at: IntArray, timeframe: Timeframe) -> Timeframe | None:
+    """Return another timeframe whose bars stand among these in a long row, None without one.
+
+    Bars that all lie further apart than their timeframe are thin trading or a wrong timeframe,
+    not a mixture.
+    """
+    steps = np.diff(opened_at) // MICROS
+    if not (steps == timeframe.seconds).any():
+        return None
+    changes = np.flatnonzero(np.diff(steps, prepend=-1, append=-1))
+    lengths = np.diff(changes)
+    long_steps = set(steps[changes[:-1][lengths >= MIXED_IN_A_ROW]].tolist())
+    others = (one for one in Timeframe if one is not timeframe and one.seconds in long_steps)
+    return next(others, None)
 
 
 def decimals_of(bars: BarSeries, most: int = 8) -> int:

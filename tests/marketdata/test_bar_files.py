@@ -13,9 +13,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from domain.bars import IntArray, Timeframe, to_micros
+from domain.bars import Timeframe, from_micros, to_micros
 from marketdata import row_files
 from marketdata.bar_files import RawBars, read_bar_file
+from marketdata.calendars import MICROS, Calendar, Sessions, calendar_named
 from marketdata.data_quality import Reason
 from marketdata.row_layouts import BadFileError
 
@@ -233,18 +234,30 @@ def test_read_when_clock_was_put_back_or_forward_refuses_those_rows(tmp_path: Pa
     ]
 
 
-def test_read_when_sessions_are_known_bars_last_a_session(tmp_path: Path) -> None:
-    day = np.datetime64("2024-01-02", "us").astype(np.int64)
-    hour = 3_600_000_000
+def test_read_when_calendar_is_known_daily_bars_last_a_session(tmp_path: Path) -> None:
+    days = ("2017-01-02", "2019-10-27", "2020-02-29")  # usual, Sunday evening, no session
+    text = "date,open,high,low,close\n" + "".join(f"{day},1,1,1,1\n" for day in days)
+    (chunk,) = read(written(tmp_path, text), Timeframe.D1, calendar=calendar_named("NSE"))
+    spans = zip(chunk.bars.opened_at, chunk.bars.closed_at, strict=True)
+    found = [f"{from_micros(opens):%m-%d %H:%M} {from_micros(ends):%H:%M}" for opens, ends in spans]
+    assert found == [
+        "01-02 03:45 10:00",
+        "10-27 12:45 13:45",
+        "02-29 00:00 00:00",
+    ]
 
-    def sessions(days: IntArray) -> tuple[IntArray, IntArray]:
-        is_known = days == day
-        return np.where(is_known, days + 9 * hour, 0), np.where(is_known, days + 16 * hour, 0)
 
-    text = "date,open,high,low,close\n2024-01-02,1,1,1,1\n2024-01-06,1,1,1,1\n"
-    (chunk,) = read(written(tmp_path, text), Timeframe.D1, sessions=sessions)
-    assert (chunk.bars.opened_at - day).tolist() == [9 * hour, 4 * 24 * hour]
-    assert (chunk.bars.closed_at - day).tolist() == [16 * hour, 5 * 24 * hour]
+@pytest.mark.parametrize("timeframe", [Timeframe.D1, Timeframe.W1])
+def test_read_when_session_has_a_break_bar_lasts_over_it(
+    tmp_path: Path, timeframe: Timeframe
+) -> None:
+    opened_at, closed_at = np.array([[90_000, 95_000], [93_000, 99_000]]) * MICROS
+    lunch = Sessions(np.array([1, 1]), opened_at, closed_at)
+    text = "date,open,high,low,close\n1970-01-02,1,1,1,1\n"
+    calendar = Calendar("", "UTC", lambda _: lunch)
+    (chunk,) = read(written(tmp_path, text), timeframe, calendar=calendar)
+    span = (int(chunk.bars.opened_at[0]) // MICROS, int(chunk.bars.closed_at[0]) // MICROS)
+    assert span == ((90_000, 99_000) if timeframe is Timeframe.D1 else (86_400, 8 * 86_400))
 
 
 def test_read_when_session_dates_but_intraday_timeframe_refuses(tmp_path: Path) -> None:

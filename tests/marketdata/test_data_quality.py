@@ -5,8 +5,16 @@ import math
 import numpy as np
 import pytest
 
-from domain.bars import BarSeries, Timeframe
-from marketdata.data_quality import Reason, check_bars, decimals_of
+from domain.bars import BarSeries, IntArray, Timeframe
+from marketdata.calendars import calendar_named
+from marketdata.data_quality import (
+    MICROS,
+    Reason,
+    check_bars,
+    decimals_of,
+    mixed_in,
+    off_grid,
+)
 
 HOUR = 3_600_000_000
 NOW = 10 * HOUR
@@ -84,3 +92,29 @@ def test_reason_when_any_has_words() -> None:
 )
 def test_decimals_of_when_prices_given_counts_them(price: float, decimals: int) -> None:
     assert decimals_of(bars(open_=price, high=price, low=price, close=price)) == decimals
+
+
+def instants(*times: str) -> IntArray:
+    return np.array(times, dtype="datetime64[us]").astype(np.int64)
+
+
+def test_off_grid_when_calendar_is_known_hours_may_open_with_the_session() -> None:
+    opened_at = instants(
+        "2024-01-02T03:45", "2024-01-02T04:00", "2024-01-02T04:45", "2024-01-02T04:50"
+    )
+    assert off_grid(opened_at, Timeframe.H1).tolist() == [True, False, True, True]
+    nse = calendar_named("NSE")
+    assert off_grid(opened_at, Timeframe.H1, nse).tolist() == [False, False, False, True]
+    assert off_grid(opened_at, Timeframe.D1).tolist() == [False] * 4
+
+
+def test_mixed_in_when_another_timeframe_stands_in_a_long_row_names_it() -> None:
+    minutes = np.arange(30, dtype=np.int64) * 60 * MICROS
+    fives = minutes[-1] + (np.arange(30, dtype=np.int64) + 1) * 300 * MICROS
+    both = np.concatenate([minutes, fives])
+    assert mixed_in(both, Timeframe.M1) is Timeframe.M5
+    assert mixed_in(both, Timeframe.M5) is Timeframe.M1
+    assert mixed_in(both[:45], Timeframe.M1) is None
+    assert mixed_in(fives, Timeframe.M1) is None
+    assert mixed_in(fives, Timeframe.M5) is None
+    assert mixed_in(fives[:0], Timeframe.M5) is None
