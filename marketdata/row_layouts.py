@@ -110,13 +110,11 @@ def place(layouts: Sequence[Layout], header: Sequence[str], *, named: str) -> Pl
                     f"{named}: its columns are parted by {word}; save it with commas between"
                     " columns and a point in numbers"
                 )
-    lacking = [layout.lacks(titles) for layout in layouts]
+    lacking: list[list[str]] = [layout.lacks(titles) for layout in layouts]
     for layout, missing in zip(layouts, lacking, strict=True):
         if not missing:
             found = tuple(one for one in layout.columns if one.title in titles)
             return PlacedLayout(found, tuple(titles.index(one.title) for one in found), len(titles))
     # The layout that comes nearest tells best what is missing.
-    nearest = min(lacking, key=len)
-    raise BadFileError(
-        f"{named}: columns missing: {', '.join(nearest)}; the file has: {','.join(header)[:120]}"
-    )
+    words = ", ".join(min(lacking, key=len))
+    raise BadFileError(f"{named}: columns missing: {words}; the file has: {','.join(header)[:120]}")
