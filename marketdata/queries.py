@@ -13,6 +13,8 @@ from domain.errors import PlumblineError
 from domain.instruments import InstrumentTerms
 from marketdata.models import Account, DataGap, Instrument, Split, Stream
 
+# A feed process shows it lives every 2 s.
+OLDEST_HEARTBEAT_SECONDS = 15
 COLUMNS = "b.opened_at, b.closed_at, b.open, b.high, b.low, b.close, b.volume"
 
 
@@ -216,6 +218,21 @@ def logical_now(*, instrument_id: int, timeframe: Timeframe) -> datetime | None:
         )
         found: tuple[datetime | None] = cursor.fetchone()
         return found[0]
+
+
+def feed_trouble(stream_id: int) -> str:
+    """Return why nobody should enter on a live stream's prices now, '' when all is well."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT is_mute, heartbeat_at IS NULL OR"
+            " heartbeat_at < clock_timestamp() - make_interval(secs => %s)"
+            " FROM marketdata_stream WHERE id = %s AND kind = 'live'",
+            (OLDEST_HEARTBEAT_SECONDS, stream_id),
+        )
+        is_mute, is_silent = cursor.fetchone() or (False, False)
+    if is_mute:
+        return "feed mute"
+    return "feed not running" if is_silent else ""
 
 
 def bars_window(*, instrument_id: int, timeframe: Timeframe, as_of: datetime) -> BarSeries:

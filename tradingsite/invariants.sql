@@ -109,6 +109,25 @@ WHERE NOT (low > 0 AND high < 1e15 AND low <= least(open, close) AND high >= gre
 -- 14 one_bar_per_key
 SELECT instrument_id, timeframe, opened_at FROM marketdata_bar GROUP BY 1, 2, 3 HAVING count(*) > 1;
 
+-- 14 bar_of_an_instrument
+SELECT b.instrument_id, b.timeframe, b.opened_at FROM marketdata_bar b
+WHERE NOT EXISTS (SELECT 1 FROM marketdata_instrument i WHERE i.id = b.instrument_id);
+
+-- 14 bar_known_behind_its_close
+SELECT instrument_id, timeframe, opened_at FROM marketdata_bar WHERE known_at < closed_at;
+
+-- 14 former_versions_kept
+SELECT b.instrument_id, b.timeframe, b.opened_at FROM marketdata_bar b
+WHERE b.version > 1 AND b.version - 1 <> (SELECT count(*) FROM marketdata_barrevision r
+    WHERE (r.instrument_id, r.timeframe, r.opened_at) = (b.instrument_id, b.timeframe, b.opened_at));
+
+-- 14 no_score_over_an_open_hole
+-- (five seconds: a score may be on its way while the gap is found)
+SELECT s.id FROM mlweights_score s JOIN marketdata_datagap g
+    ON g.instrument_id = s.instrument_id AND g.timeframe = s.timeframe
+WHERE g.state = 'open' AND g.found_at < s.created_at - interval '5 s' AND g.known_from <= s.closed_at
+  AND g.last_opened_at >= s.bars_from AND g.last_opened_at < s.closed_at;
+
 -- 14 one_active_weight_version
 SELECT instrument_id, "group", timeframe, regime FROM mlweights_weightversion
 WHERE active GROUP BY 1, 2, 3, 4 HAVING count(*) > 1;

@@ -28,6 +28,7 @@ from execution.services.connect_broker import broker_of
 from execution.services.move_orders import OrderMove, move_orders, touch_book
 from execution.services.raise_incident import raise_incident
 from marketdata.models import Account
+from marketdata.queries import feed_trouble
 from risk.queries import control_for_share
 
 BATCH = 10
@@ -111,22 +112,35 @@ def _lease(account_id: int) -> list[Leased]:
 
 
 def _mark_sending(account: Account, leased: Sequence[Leased]) -> list[Leased]:
-    """Commit `sending` before the first byte leaves; entries of a halted account are canceled."""
+    """Commit `sending` before the first byte leaves; entries that may not leave are canceled."""
     if not leased:
         return []
     with transaction.atomic():
-        control = control_for_share(account.pk)
+        refusal = _no_entries(account)
         held = _still_ours(leased)
-        blocked = [one for one in held if control.state != "active" and not one.reduce_only]
+        blocked = [one for one in held if refusal and not one.reduce_only]
         free = [one for one in held if one not in blocked]
         moved = set(move_orders([OrderMove(one.order_id, READY, SENDING) for one in free]))
         canceled = move_orders(
-            [OrderMove(one.order_id, READY, CANCELED, "halted before sending") for one in blocked]
+            [
+                OrderMove(one.order_id, READY, CANCELED, f"{refusal} before sending")
+                for one in blocked
+            ]
         )
         _finish([one for one in blocked if one.order_id in canceled])
     if canceled:
         touch_book(account.pk)  # apart: the book's lock comes before an order's, never after
     return [one for one in free if one.order_id in moved]
+
+
+def _no_entries(account: Account) -> str:
+    """Return why entries of the account must not leave now, '' when they may.
+
+    Its control row stays locked against a halt until the transaction ends.
+    """
+    if control_for_share(account.pk).state != "active":
+        return "halted"
+    return feed_trouble(account.stream_id)
 
 
 def _resolve_unknown(
@@ -162,14 +176,14 @@ def _send_again(
     account: Account, broker: Broker, lost: Sequence[Leased], send_until: float
 ) -> None:
     with transaction.atomic():
-        control = control_for_share(account.pk)
+        refusal = _no_entries(account)
         held = _still_ours(lost)
-        blocked = [one for one in held if control.state != "active" and not one.reduce_only]
+        blocked = [one for one in held if refusal and not one.reduce_only]
         free = [one for one in held if one not in blocked]
         again = set(move_orders([OrderMove(one.order_id, UNKNOWN, SENDING) for one in free]))
         canceled = move_orders(
             [
-                OrderMove(one.order_id, UNKNOWN, CANCELED, "halted; the venue never had it")
+                OrderMove(one.order_id, UNKNOWN, CANCELED, f"{refusal}; the venue never had it")
                 for one in blocked
             ]
         )

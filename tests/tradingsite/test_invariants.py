@@ -87,6 +87,9 @@ planted(
 )
 planted("audit_chain", "UPDATE tradingsite_audit SET body = body || ' ' WHERE seq = 1")
 planted("bar_numbers", "UPDATE marketdata_bar SET high = 'NaN'")
+planted("bar_of_an_instrument", "UPDATE marketdata_bar SET instrument_id = 9001")
+planted("bar_known_behind_its_close", "UPDATE marketdata_bar SET known_at = opened_at")
+planted("former_versions_kept", "UPDATE marketdata_bar SET version = 2")
 planted("no_decision_before_its_seal", "DELETE FROM marketdata_seal")
 
 
@@ -109,6 +112,16 @@ def _() -> None:
 @seed("one_bar_per_key")
 def _() -> None:
     run("INSERT INTO marketdata_bar SELECT * FROM marketdata_bar LIMIT 1")
+
+
+@seed("no_score_over_an_open_hole")
+def _() -> None:
+    run(
+        "INSERT INTO marketdata_datagap (instrument_id, timeframe, first_opened_at, last_opened_at,"
+        " bars, state, known_from, settled_by, attempts, last_error, found_at)"
+        " SELECT instrument_id, timeframe, bars_from, bars_from, 1, 'open', closed_at, '', 0, '',"
+        " created_at - interval '1 min' FROM mlweights_score LIMIT 1"
+    )
 
 
 @seed("one_active_weight_version")
