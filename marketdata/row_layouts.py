@@ -116,5 +116,6 @@ def place(layouts: Sequence[Layout], header: Sequence[str], *, named: str) -> Pl
             found = tuple(one for one in layout.columns if one.title in titles)
             return PlacedLayout(found, tuple(titles.index(one.title) for one in found), len(titles))
     # The layout that comes nearest tells best what is missing.
-    words = ", ".join(min(lacking, key=len))
+    nearest = min(lacking, key=len)
+    words = ", ".join(nearest)
     raise BadFileError(f"{named}: columns missing: {words}; the file has: {','.join(header)[:120]}")
