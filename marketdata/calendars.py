@@ -1,7 +1,7 @@
 """When a market trades: sessions by name, and the bars that ought to exist in them.
 
 '' is no calendar (gaps are unknown), '24/7' never closes, 'FX' is the week of spot currencies;
-every other name is one of the library pandas_market_calendars, such as NYSE or NSE.
+every other name is one of the library pandas_market_calendars: NYSE, NSE, CMEGlobex_GC (gold) ...
 """
 
 from collections.abc import Callable
@@ -103,7 +103,7 @@ class Calendar:
 
     def is_open(self, instant: datetime) -> bool:
         """Tell whether the market trades at the instant; at the close it no longer does."""
-        around = self._around(instant, instant)
+        around = self.around(instant, instant)
         at = int(np.searchsorted(around.opened_at, to_micros(instant), side="right")) - 1
         return at >= 0 and bool(to_micros(instant) < around.closed_at[at])
 
@@ -121,7 +121,7 @@ class Calendar:
         They start with each session's open and end with its close. `on_clock`: they lie on the
         UTC clock instead (a US hour labelled 13:00 for 13:30; a day from midnight to midnight).
         """
-        around = self._around(since, until)
+        around = self.around(since, until)
         if timeframe.seconds < Timeframe.D1.seconds:
             found = _intraday(around, timeframe.seconds * MICROS, on_clock=on_clock)
         else:
@@ -137,7 +137,7 @@ class Calendar:
         """
         if len(opened_at) == 0:
             return opened_at
-        around = self._around(from_micros(opened_at.min()), from_micros(opened_at.max()))
+        around = self.around(from_micros(opened_at.min()), from_micros(opened_at.max()))
         day = opened_at // DAY
         beside = np.flatnonzero(opened_at % DAY)
         at = np.searchsorted(around.opened_at, opened_at[beside], side="right") - 1
@@ -156,7 +156,7 @@ class Calendar:
         if len(opened_at) == 0:
             return False
         since, until = from_micros(opened_at.min()), from_micros(opened_at.max())
-        if not (self._around(since, until).opened_at % (timeframe.seconds * MICROS)).any():
+        if not (self.around(since, until).opened_at % (timeframe.seconds * MICROS)).any():
             return False  # the two grids are one
         hits = [
             np.isin(opened_at, self.bars(timeframe, since, until, on_clock=clock).opened_at).sum()
@@ -164,7 +164,8 @@ class Calendar:
         ]
         return bool(hits[0] > hits[1])
 
-    def _around(self, since: datetime, until: datetime) -> Sessions:
+    def around(self, since: datetime, until: datetime) -> Sessions:
+        """Return the sessions of a span and some days on either side."""
         return self.sessions(
             (since.astimezone(UTC) - MARGIN).date(), (until.astimezone(UTC) + MARGIN).date()
         )
