@@ -35,8 +35,7 @@ class RawBars:
 
     line: IntArray
     bars: BarSeries
-    split_factor: FloatArray | None
-    price_factor: FloatArray | None
+    factors: dict[str, FloatArray]  # split_factor and price_factor, where the file has them
     reasons: ReasonArray
     text: Callable[[int], str]
 
@@ -70,8 +69,9 @@ def read_bar_file(
         yield RawBars(
             line=rows.line,
             bars=_series(opened_at, closed_at, rows.columns),
-            split_factor=rows.columns.get("split_factor"),
-            price_factor=rows.columns.get("price_factor"),
+            factors={
+                one.name: rows.columns[one.name] for one in FACTORS if one.name in rows.columns
+            },
             reasons=rows.reasons,
             text=rows.text,
         )

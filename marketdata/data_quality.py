@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from domain.bars import BarSeries, IntArray, Timeframe, from_micros
+from domain.bars import BarSeries, FloatArray, IntArray, Timeframe, from_micros
 from marketdata.calendars import Calendar
 
 ReasonArray = NDArray[np.uint8]
@@ -147,10 +147,18 @@ def mixed_in(opened_at: IntArray, timeframe: Timeframe) -> Timeframe | None:
     return next(others, None)
 
 
-def decimals_of(bars: BarSeries, most: int = 8) -> int:
+def decimals_of(prices: Sequence[FloatArray], *, at_least: int = 0, most: int = 8) -> int:
     """Return how many decimals the prices use: the least d so that all are whole at 10**-d."""
-    prices = np.concatenate([bars.open, bars.high, bars.low, bars.close])
-    for decimals in range(most):
-        if np.array_equal(np.round(prices, decimals), prices):
+    for decimals in range(at_least, most):
+        if all(_has_decimals(one[~np.isnan(one)], decimals) for one in prices):
             return decimals
     return most
+
+
+def _has_decimals(prices: FloatArray, decimals: int) -> bool:
+    """Tell whether the prices are whole at 10**-decimals; a few of them usually tell it."""
+    few = prices[:100]
+    return bool(
+        np.array_equal(np.round(few, decimals), few)
+        and np.array_equal(np.round(prices, decimals), prices)
+    )

@@ -92,8 +92,9 @@ def test_read_when_session_dates_opens_at_midnight_and_closes_a_day_later(
     (chunk,) = read(written(tmp_path, text), Timeframe.D1)
     assert chunk.bars.opened_at.tolist() == [to_micros(datetime(2024, 1, 2, tzinfo=UTC))]
     assert chunk.bars.closed_at.tolist() == [to_micros(datetime(2024, 1, 3, tzinfo=UTC))]
-    assert chunk.split_factor is not None
-    assert chunk.split_factor.tolist() == [0.25]
+    assert {name: values.tolist() for name, values in chunk.factors.items()} == {
+        "split_factor": [0.25]
+    }
 
 
 @pytest.mark.parametrize(

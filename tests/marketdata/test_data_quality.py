@@ -91,7 +91,8 @@ def test_reason_when_any_has_words() -> None:
     ],
 )
 def test_decimals_of_when_prices_given_counts_them(price: float, decimals: int) -> None:
-    assert decimals_of(bars(open_=price, high=price, low=price, close=price)) == decimals
+    assert decimals_of([np.array([price, 1.0, np.nan])]) == decimals
+    assert decimals_of([np.array([1.0])], at_least=decimals) == decimals
 
 
 def instants(*times: str) -> IntArray:

@@ -11,7 +11,8 @@ from django.db import DatabaseError
 
 from domain.bars import Timeframe
 from marketdata.management.desk_command import DeskCommand
-from marketdata.services.import_bars import InstrumentOptions, import_bars
+from marketdata.services.import_bars import import_bars
+from marketdata.services.name_instruments import InstrumentOptions
 
 SECONDS_BETWEEN_REPORTS = 1.0
 COUNTS = ("inserted", "unchanged", "corrected", "repeated", "rejected")

@@ -13,15 +13,11 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from domain.bars import Timeframe
-from marketdata import bar_files
-from marketdata.bar_files import BadBarFileError
+from marketdata import row_files
 from marketdata.models import Bar, DataImport, Instrument, RejectedRow, Split
-from marketdata.services.import_bars import (
-    BadInstrumentError,
-    ImportedBars,
-    InstrumentOptions,
-    import_bars,
-)
+from marketdata.row_layouts import BadFileError
+from marketdata.services.import_bars import ImportedBars, import_bars
+from marketdata.services.name_instruments import BadInstrumentError, InstrumentOptions
 
 DATA = Path(__file__).resolve().parents[4] / "shared" / "data"
 T0 = datetime(2024, 1, 1, tzinfo=UTC)
@@ -144,7 +140,7 @@ def test_import_bars_when_off_grid_quarantines_those(tmp_path: Path) -> None:
 
 
 def test_import_bars_when_most_rows_are_off_grid_stores_nothing(tmp_path: Path) -> None:
-    with pytest.raises(BadBarFileError, match="wrong timeframe"):
+    with pytest.raises(BadFileError, match="wrong timeframe"):
         bring_in(written(tmp_path, [row(n) for n in range(20)]), "5m")
     assert (
         Bar.objects.count(),
@@ -158,7 +154,7 @@ def test_import_bars_when_rows_lie_far_apart_says_so(tmp_path: Path) -> None:
 
 
 def test_import_bars_when_every_row_is_bad_stores_nothing(tmp_path: Path) -> None:
-    with pytest.raises(BadBarFileError, match=r"every one of 2 rows .*line 2: wrong number"):
+    with pytest.raises(BadFileError, match=r"every one of 2 rows .*line 2: wrong number"):
         bring_in(written(tmp_path, ["a", "b"]))
     assert (Instrument.objects.count(), DataImport.objects.count()) == (0, 0)
 
@@ -166,11 +162,11 @@ def test_import_bars_when_every_row_is_bad_stores_nothing(tmp_path: Path) -> Non
 def test_import_bars_when_file_breaks_off_stores_nothing(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(bar_files, "CHUNK_ROWS", 100)
+    monkeypatch.setattr(row_files, "BLOCK_BYTES", 20_000)
     whole = gzip.compress("\n".join([HEADER, *(row(n) for n in range(20_000))]).encode())
     path = tmp_path / "bars.csv.gz"
     path.write_bytes(whole[: len(whole) * 9 // 10])
-    with pytest.raises(BadBarFileError, match="cut off"):
+    with pytest.raises(BadFileError, match="cut off"):
         bring_in(path)
     assert (Bar.objects.count(), Instrument.objects.count()) == (0, 0)
 
