@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from io import BytesIO
 
 from django.db import connection, models
 
@@ -12,6 +13,7 @@ from domain.bars import Split as SplitValue
 from domain.errors import PlumblineError
 from domain.instruments import InstrumentTerms
 from marketdata.models import Account, DataGap, Instrument, Split, Stream
+from marketdata.packed_bars import BARS_PER_CHUNK, PACK_SQL, copied_rows, unpacked
 
 # A feed process shows it lives every 2 s.
 OLDEST_HEARTBEAT_SECONDS = 15
@@ -245,6 +247,49 @@ def bars_window(*, instrument_id: int, timeframe: Timeframe, as_of: datetime) ->
             (instrument_id, timeframe.value, as_of, as_of),
         )
         return series_of([BarValue(*row) for row in cursor.fetchall()])
+
+
+# The chunks of a series are its oldest bars without a break, so what they lack is its newest.
+# Any chunk but one holds at least 64 bars, and one more may reach back past the window.
+WINDOWS = f"""
+SELECT i.id, coalesce(c.payload, ''::bytea) || coalesce(t.payload, ''::bytea)
+FROM unnest(%(instruments)s::bigint[]) AS i(id)
+CROSS JOIN LATERAL (
+    SELECT string_agg(n.payload, ''::bytea ORDER BY n.opened_from) AS payload,
+        max(n.closed_to) AS closed_to
+    FROM (SELECT k.* FROM marketdata_barchunk k
+          WHERE k.instrument_id = i.id AND k.timeframe = %(timeframe)s
+            AND k.closed_to <= %(as_of)s
+          ORDER BY k.opened_from DESC LIMIT %(chunks)s) n) c
+CROSS JOIN LATERAL (
+    SELECT {PACK_SQL} AS payload
+    FROM (SELECT r.* FROM marketdata_bar r
+          WHERE r.instrument_id = i.id AND r.timeframe = %(timeframe)s
+            AND r.opened_at >= coalesce(c.closed_to, '-infinity') AND r.opened_at < %(as_of)s
+            AND r.closed_at <= %(as_of)s AND (r.known_at IS NULL OR r.known_at < %(as_of)s)
+          ORDER BY r.opened_at DESC LIMIT %(count)s) b) t
+"""
+
+
+def bars_windows(
+    *, instrument_ids: Sequence[int], timeframe: Timeframe, as_of: datetime, count: int
+) -> dict[int, BarSeries]:
+    """Return, per instrument, the last `count` bars closed and known by `as_of`, as columns."""
+    asked = {
+        "instruments": list(instrument_ids),
+        "timeframe": timeframe.value,
+        "as_of": as_of,
+        "count": count,
+        "chunks": -(-count // BARS_PER_CHUNK),
+    }
+    buffer = BytesIO()
+    with connection.cursor() as cursor:
+        query = cursor.mogrify(WINDOWS, asked).decode()
+        cursor.copy_expert(f"COPY ({query}) TO STDOUT (FORMAT binary)", buffer)
+    return {
+        int.from_bytes(key or b"", "big"): unpacked(payload or b"", last=count)
+        for key, payload in copied_rows(buffer.getvalue())
+    }
 
 
 def holes_at(*, instrument_id: int, timeframe: Timeframe, as_of: datetime) -> list[datetime]:

@@ -27,8 +27,7 @@ SELECT OLD.instrument_id, OLD.timeframe, OLD.opened_at, OLD.version, OLD.closed_
 FROM marketdata_stream s JOIN marketdata_stream_instruments d ON d.stream_id = s.id
 WHERE d.instrument_id = OLD.instrument_id AND OLD.timeframe = ANY(s.timeframes);
 DELETE FROM marketdata_barchunk c WHERE c.instrument_id = OLD.instrument_id
-    AND c.timeframe = OLD.timeframe AND OLD.opened_at >= c.opened_from
-    AND OLD.opened_at < c.opened_before;
+    AND c.timeframe = OLD.timeframe AND c.closed_to > OLD.opened_at;
 RETURN NEW;
 """
 
@@ -133,7 +132,11 @@ class BarRevision(models.Model):
 
 
 class BarChunk(models.Model):
-    """Bars of one span of time, packed for reading: a copy that may be dropped at any moment."""
+    """Bars packed for reading: a copy that may be dropped at any moment.
+
+    The chunks of a series are always its oldest bars without a break; what changes a bar drops
+    the chunk that holds it and all later ones.
+    """
 
     pk = models.CompositePrimaryKey("instrument_id", "timeframe", "opened_from")
     instrument = models.ForeignKey(
@@ -141,7 +144,7 @@ class BarChunk(models.Model):
     )
     timeframe = models.CharField(max_length=3, choices=TIMEFRAMES)
     opened_from = models.DateTimeField()
-    opened_before = models.DateTimeField()
+    closed_to = models.DateTimeField()
     bars = models.IntegerField()
     payload = models.BinaryField()
 

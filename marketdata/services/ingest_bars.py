@@ -26,6 +26,7 @@ from marketdata.services.staging import Columns, Staging
 COPY_FROM_ROWS = 2_000
 # First half of the advisory lock's key; account locks use another.
 STREAM_LOCKS = 20_017
+SERIES_LOCKS = 20_019
 NEVER = np.iinfo(np.int64).max
 
 VALUES: Columns = (
@@ -127,6 +128,7 @@ def store_bars(
                 return staging.store(
                     instrument_id=instrument_id, timeframe=timeframe, source_id=source_id
                 )
+        _forget_chunks(instrument_id, timeframe, from_micros(int(bars.opened_at[0])))
         sealed_to = _held_sealed_to(instrument_id, timeframe)
         rows = [
             (
@@ -197,6 +199,7 @@ class BarStaging(Staging):
         if span is None:
             return StoredBars()
         ensure_bar_partitions(timeframe=timeframe, first=span[0], last=span[1])
+        _forget_chunks(instrument_id, timeframe, span[0])
         names = ", ".join(f'"{name}"' for name, _ in (*BAR_COLUMNS, *ORIGIN_COLUMNS))
         staged = ", ".join(f'"{name}"' for name, _ in BAR_COLUMNS[2:])
         with connection.cursor() as cursor:
@@ -225,7 +228,6 @@ class BarStaging(Staging):
             changes = [Change(*row) for row in cursor.fetchall()]
             cursor.execute(f"SELECT count(*) FROM {self.table}")
             (total,) = cursor.fetchone()
-        _forget_chunks(instrument_id, timeframe, *span)
         _revise(instrument_id, timeframe, changes, import_id)
         corrected = sum(one.bars for one in changes if one.kind == "corrected")
         moved = sum(one.bars for one in changes)
@@ -275,15 +277,20 @@ def _revise(
         )
 
 
-def _forget_chunks(
-    instrument_id: int, timeframe: Timeframe, first: datetime, last: datetime
-) -> None:
-    """Drop the packed copies of a span that was written to."""
+def lock_series(*, instrument_id: int, timeframe: Timeframe) -> None:
+    """Hold the series against others who store into its past or pack it, until the commit."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT pg_advisory_xact_lock(%s, hashtext(%s))",
+            [SERIES_LOCKS, f"{instrument_id} {timeframe.value}"],
+        )
+
+
+def _forget_chunks(instrument_id: int, timeframe: Timeframe, first: datetime) -> None:
+    """Drop the packed copies from the first bar on, and keep packers out until it is stored."""
+    lock_series(instrument_id=instrument_id, timeframe=timeframe)
     BarChunk.objects.filter(
-        instrument_id=instrument_id,
-        timeframe=timeframe.value,
-        opened_from__lte=last,
-        opened_before__gt=first,
+        instrument_id=instrument_id, timeframe=timeframe.value, closed_to__gt=first
     ).delete()
 
 
@@ -309,8 +316,7 @@ def _upsert(rows: Sequence[Sequence[Any]]) -> StoredBars:
             Change(kind, len(times), min(times), max(times))
             for kind, times in _by_kind(group).items()
         ]
-        first, last = min(one[2] for one in group), max(one[2] for one in group)
-        _forget_chunks(instrument_id, Timeframe(timeframe), first, last)
+        _forget_chunks(instrument_id, Timeframe(timeframe), min(one[2] for one in group))
         _revise(instrument_id, Timeframe(timeframe), changes, None)
     corrected = sum(version > 1 for _, _, _, version, _ in moved)
     return StoredBars(len(moved) - corrected, len(rows) - len(moved), corrected)

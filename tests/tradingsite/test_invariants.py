@@ -157,13 +157,15 @@ def unguard() -> None:
         DO $$ DECLARE one record; BEGIN
             FOR one IN SELECT conrelid::regclass AS tbl, conname FROM pg_constraint
                 WHERE contype IN ('u', 'c', 'p', 'f') AND connamespace = 'public'::regnamespace
+                AND coninhcount = 0
                 ORDER BY contype IN ('u', 'p') LOOP
                 EXECUTE format('ALTER TABLE %s DROP CONSTRAINT IF EXISTS %I CASCADE',
                     one.tbl, one.conname);
             END LOOP;
             FOR one IN SELECT indexrelid::regclass AS tbl FROM pg_index
                 JOIN pg_class c ON c.oid = indrelid
-                WHERE indisunique AND c.relnamespace = 'public'::regnamespace LOOP
+                WHERE indisunique AND NOT c.relispartition
+                AND c.relnamespace = 'public'::regnamespace LOOP
                 EXECUTE format('DROP INDEX %s', one.tbl);
             END LOOP;
         END $$
