@@ -22,6 +22,14 @@ class InstantSealed(Event):
 
 
 @dataclass(frozen=True, slots=True)
+class QuotesMoved(Event):
+    """Prices of a live stream moved; the newest tick is of `at`."""
+
+    stream: str
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True)
 class BookMoved(Event):
     """The account's record changed; `version` is the new state of its book."""
 

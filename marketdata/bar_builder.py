@@ -9,7 +9,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from domain.bars import Bar, IntArray, Timeframe, from_micros
+from domain.bars import Bar, Timeframe, from_micros
 from domain.errors import PlumblineError
 from domain.ticks import TickArray
 from marketdata.tick_frames import TickReason
@@ -37,6 +37,7 @@ BUILT_BAR = np.dtype(
     ]
 )
 BuiltBars = NDArray[np.void]  # rows of BUILT_BAR
+NEWEST = np.dtype([("ts", "<i8"), ("price", "<f8"), ("instrument", "<i8")])
 
 
 class BadToleranceError(PlumblineError):
@@ -73,7 +74,8 @@ class BarBuilder:
         self._places = np.full(int(ids[-1]) - self._first_id + 1 if len(ids) else 0, -1, np.int32)
         self._places[ids - self._first_id] = np.arange(len(ids))
         self._open = np.zeros((len(ids), 2), dtype=BUILT_BAR)
-        self._seen_to = np.full(len(ids), NEVER, dtype=np.int64)
+        self._newest = np.zeros(len(ids), dtype=NEWEST)
+        self._newest["ts"], self._newest["instrument"] = NEVER, ids
         self._done = np.empty(FIRST_BUFFER, dtype=BUILT_BAR)
         self._used = 0
 
@@ -92,7 +94,7 @@ class BarBuilder:
                 self._places,
                 self._first_id,
                 self._open,
-                self._seen_to,
+                self._newest,
                 self._closed_to,
                 self._length,
                 self._tolerance,
@@ -128,12 +130,12 @@ class BarBuilder:
 
     def has_passed(self, until: int) -> bool:
         """Tell whether every instrument has shown that no tick before `until` can still count."""
-        return bool((self._seen_to >= until + self._tolerance).all())
+        return bool((self._newest["ts"] >= until + self._tolerance).all())
 
-    @property
-    def seen_to(self) -> IntArray:
-        """Return the newest tick's time per instrument, in rising order of instrument."""
-        return self._seen_to.copy()
+    def newest(self) -> NDArray[np.void]:
+        """Return the newest tick (`NEWEST`) of each instrument that has had one."""
+        found: NDArray[np.void] = self._newest[self._newest["ts"] > NEVER]
+        return found
 
 
 def bar_of(row: np.void) -> Bar:

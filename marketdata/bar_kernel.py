@@ -61,7 +61,7 @@ def extend_bar(bar, tick):  # type: ignore[no-untyped-def]
 
 @compiled
 def add_ticks(  # type: ignore[no-untyped-def]  # noqa: PLR0913, PLR0917 - compiled code takes arrays
-    ticks, start, places, first_id, open_bars, seen_to, floor, length, tolerance, done, used, counts
+    ticks, start, places, first_id, open_bars, newest, floor, length, tolerance, done, used, counts
 ):
     """Take ticks from `start` on; return (next tick, bars in `done`). Stops when `done` is full.
 
@@ -75,7 +75,8 @@ def add_ticks(  # type: ignore[no-untyped-def]  # noqa: PLR0913, PLR0917 - compi
             counts[UNKNOWN] += 1
             continue
         place, ts = places[offset], tick["ts"]
-        if ts < floor or ts < seen_to[place] - tolerance:
+        last = newest[place]
+        if ts < floor or ts < last["ts"] - tolerance:
             counts[LATE] += 1
             continue
         number = ts // length
@@ -89,7 +90,9 @@ def add_ticks(  # type: ignore[no-untyped-def]  # noqa: PLR0913, PLR0917 - compi
                 done[used] = bar
                 used += 1
             begin_bar(bar, tick, number * length, length)
-        seen_to[place] = max(seen_to[place], ts)
+        if ts >= last["ts"]:
+            last["ts"] = ts
+            last["price"] = tick["price"]
     return len(ticks), used
 
 

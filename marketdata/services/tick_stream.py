@@ -19,6 +19,7 @@ BEGINNING = "0-0"
 # About 640 MB of full frames, or eight minutes of one small frame every 5 ms.
 MOST_ENTRIES = 100_000
 ENTRIES_PER_READ = 256
+UNKNOWN_KEPT = 8 * 86_400_000_000  # a week's bar must still see its first minute
 
 TICKS = b"ticks"
 JOINED = b"joined"
@@ -83,6 +84,16 @@ class TickStream:
         """Let go of entries before the offset: their bars are committed."""
         if cursor:
             self._redis.xtrim(self.key, minid=cursor, approximate=True)
+
+    def note_unknown(self, instrument_id: int, closed_at: int) -> None:
+        """Remember that the base bar closing at the instant could not be had from anyone."""
+        self._redis.zadd(f"{self.key}:unknown", {f"{instrument_id}:{closed_at}": closed_at})
+        self._redis.zremrangebyscore(f"{self.key}:unknown", 0, closed_at - UNKNOWN_KEPT)
+
+    def unknown_in(self, opened_at: int, closed_at: int) -> set[int]:
+        """Return the instruments that lack a base bar of the span: no longer bar is whole there."""
+        found: Any = self._redis.zrangebyscore(f"{self.key}:unknown", f"({opened_at}", closed_at)
+        return {int(member.partition(b":")[0]) for member in found}
 
     def __len__(self) -> int:
         return int(self._redis.xlen(self.key))

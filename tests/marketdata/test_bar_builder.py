@@ -186,6 +186,15 @@ def test_has_passed_when_every_instrument_is_beyond_the_tolerance() -> None:
     assert builder.has_passed(until)
 
 
+def test_newest_when_asked_gives_the_last_price_by_time() -> None:
+    builder = BarBuilder([1, 2, 5], Timeframe.M1)
+    assert builder.newest().tolist() == []
+    builder.add(
+        rows_of([(1, BEGIN + 9, 4.0, 1.0), (5, BEGIN + 3, 7.0, 1.0), (1, BEGIN + 8, 3.0, 1.0)])
+    )
+    assert builder.newest().tolist() == [(BEGIN + 9, 4.0, 1), (BEGIN + 3, 7.0, 5)]
+
+
 def test_close_when_asked_for_less_holds_the_rest_back() -> None:
     builder = BarBuilder([1], Timeframe.M1)
     minutes = [BEGIN + minute * 60 * MICROS for minute in range(5000)]

@@ -26,6 +26,7 @@ from domain.events import (
     Event,
     IncidentRaised,
     InstantSealed,
+    QuotesMoved,
     WeightVersionActivated,
 )
 
@@ -33,7 +34,10 @@ PAUSE_SECONDS = 0.25
 SEND_SECONDS = 2.0
 
 # What pages may ask for. "desk" moves with every change of the book.
-TOPICS = ("alerts", "bars", "bots", "desk", "fills", "orders", "positions", "signals", "weights")
+TOPICS = (
+    *("alerts", "bars", "bots", "desk", "fills", "orders", "positions", "quotes", "signals"),
+    "weights",
+)
 
 MOVED_BY: dict[type[Event], tuple[str, ...]] = {
     AccountHalted: ("desk", "alerts"),
@@ -155,6 +159,8 @@ def hints_of(event: Event) -> list[tuple[str, int, str]]:
         return [(topic, event.shard, str(event.version)) for topic in sorted(topics)]
     if isinstance(event, InstantSealed):
         return [("bars", 0, event.closed_at.isoformat())]
+    if isinstance(event, QuotesMoved):
+        return [("quotes", 0, event.at.isoformat())]
     subject: Any = getattr(event, "subject", "")
     return [(topic, 0, str(subject)) for topic in MOVED_BY.get(type(event), ())]
 

@@ -1,7 +1,8 @@
 """Bars come in: feed, seal, nudge. One door for replay and live."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Generator
+from contextlib import closing
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
@@ -31,6 +32,8 @@ from marketdata.services.replay_bars import replay_feed
 from tradingsite.celery import nudge
 from tradingsite.monitoring.alerts import raise_alert
 from tradingsite.monitoring.logs import walk_id
+from tradingsite.pipelines.live_feed import LiveInstant, keep_place
+from tradingsite.pipelines.live_plan import live_feed
 
 SEALS_AHEAD = 64
 HEARTBEAT_SECONDS = 2.0
@@ -105,14 +108,14 @@ def play_stream(stream_name: str, should_stop: ShouldStop) -> bool:
         stream.refresh_from_db()
         log.info("feed begins", stream=stream_name, after=f"{stream.sealed_to:%Y-%m-%dT%H:%MZ}")
         beaten_at = -HEARTBEAT_SECONDS
-        subscription = feed_of(stream).subscribe(after=stream.sealed_to, should_stop=should_stop)
-        for instant in subscription:
-            if instant is not None:
-                deliver(stream, instant)
-            if time.monotonic() - beaten_at >= HEARTBEAT_SECONDS:
-                beaten_at = time.monotonic()
-                if not beat(stream):
-                    return False
+        with closing(instants_of(stream, should_stop)) as instants:
+            for instant in instants:
+                if instant is not None:
+                    deliver(stream, instant)
+                if time.monotonic() - beaten_at >= HEARTBEAT_SECONDS:
+                    beaten_at = time.monotonic()
+                    if not beat(stream):
+                        return False
         if not should_stop():
             finish(stream)
     return True
@@ -128,8 +131,20 @@ def beat(stream: Stream) -> bool:
         fast_until=stream.fast_until,
         ends_at=stream.ends_at,
         timeframes=stream.timeframes,
+        grace_seconds=stream.grace_seconds,
+        keep_ticks=stream.keep_ticks,
     )
     return same.update(heartbeat_at=ClockTimestamp()) == 1
+
+
+def instants_of(
+    stream: Stream, should_stop: ShouldStop
+) -> Generator[FeedInstant | None, None, None]:
+    """Yield the stream's instants: made of its providers' ticks and bars, or by its feed."""
+    if stream.kind == "live" and stream.providers.exists():
+        yield from live_feed(stream).subscribe(should_stop)
+    else:
+        yield from feed_of(stream).subscribe(after=stream.sealed_to, should_stop=should_stop)
 
 
 def feed_of(stream: Stream) -> Feed:
@@ -160,7 +175,10 @@ def deliver(stream: Stream, instant: FeedInstant) -> SealOutcome:
             bars=bars,
             lag_ms=max(0, lag // timedelta(milliseconds=1)),
             follows=stream.sealed_to,
+            source_id=instant.source_id if isinstance(instant, LiveInstant) else None,
         )
+        if isinstance(instant, LiveInstant):
+            keep_place(stream, instant)
         accounts = accounts_to_nudge(stream.pk) if outcome.is_new else []
         for account_id in accounts:
             nudge(account_id)
