@@ -1,7 +1,10 @@
 """Providers: who can deliver which data, in which order they are asked, and how they are."""
 
+from django.core.exceptions import ValidationError
 from django.db import models
 
+from domain.errors import PlumblineError
+from marketdata.feeds.registry import check_options
 from marketdata.models.instruments import Instrument
 from marketdata.models.wall_time import wall_time
 
@@ -45,6 +48,13 @@ class Provider(models.Model):
 
     def __str__(self) -> str:
         return self.name
+
+    def clean(self) -> None:
+        """Refuse an unknown feed and options that do not fit it."""
+        try:
+            check_options(self.feed, self.options)
+        except PlumblineError as error:
+            raise ValidationError(str(error)) from None
 
 
 class ProviderSymbol(models.Model):
