@@ -9,6 +9,8 @@ from numpy.typing import NDArray
 from domain.bars import IntArray, Timeframe
 from marketdata.calendars import Calendar, Spans, week_number
 
+BoolArray = NDArray[np.bool_]
+
 
 @dataclass(frozen=True, slots=True)
 class Gap:
@@ -54,7 +56,7 @@ def expectation(
     timeframe: Timeframe,
     since: datetime,
     until: datetime,
-) -> tuple[Spans, NDArray[np.bool_]]:
+) -> tuple[Spans, BoolArray]:
     """Return the bars expected whole in [since, until], and for each whether it is there."""
     on_clock = calendar.lies_on_clock(opened_at, timeframe)
     expected = calendar.bars(timeframe, since, until, on_clock=on_clock)
@@ -63,11 +65,11 @@ def expectation(
 
 def _present(
     opened_at: IntArray, expected: IntArray, calendar: Calendar, timeframe: Timeframe
-) -> NDArray[np.bool_]:
+) -> BoolArray:
     """Tell per expected bar whether it is there; days and weeks are compared by session date."""
     if timeframe.seconds >= Timeframe.D1.seconds:
         opened_at, expected = calendar.days_of(opened_at), calendar.days_of(expected)
     if timeframe is Timeframe.W1:
         opened_at, expected = week_number(opened_at), week_number(expected)
-    found: NDArray[np.bool_] = np.isin(expected, opened_at)
+    found: BoolArray = np.isin(expected, opened_at)
     return found
