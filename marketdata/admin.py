@@ -104,8 +104,16 @@ def _instant(text: str) -> datetime | None:
     return found if found is not None and found.tzinfo is not None else None
 
 
+class SettingAdmin(LinkedAdmin):
+    """Rows that are set here and never deleted: other rows tell of them."""
+
+    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        """Refuse; switch it off or empty it instead."""
+        return False
+
+
 @admin.register(Provider)
-class ProviderAdmin(LinkedAdmin):
+class ProviderAdmin(SettingAdmin):
     """Providers: the one place where their order, options and budgets are set."""
 
     list_filter = ("feed", "is_enabled", "state")
@@ -113,7 +121,7 @@ class ProviderAdmin(LinkedAdmin):
 
 
 @admin.register(Retention)
-class RetentionAdmin(LinkedAdmin):
+class RetentionAdmin(SettingAdmin):
     """How long each partitioned table is kept."""
 
     search_fields = ("table",)

@@ -12,11 +12,23 @@ from django.db import models
 from django.db.models import QuerySet
 from drf_spectacular.utils import extend_schema, extend_schema_field
 from rest_framework import serializers, viewsets
+from rest_framework.renderers import JSONRenderer
+from rest_framework.request import Request
+
+from marketdata.api.downloads import (
+    CsvRenderer,
+    Downloads,
+    Table,
+    chunks_of,
+    download,
+    refuse_too_many,
+)
 
 # Relations whose target has a name that outlives its id.
 NATURAL = {"account": "name", "bot": "name", "stream": "name", "profile": "name"}
 INSTRUMENT = "instrument"
-PAGING = ("cursor", "page_size")
+PAGING = ("cursor", "page_size", "format")
+MOST_FACTS = 100_000
 WORDS = (models.CharField, models.TextField)
 
 
@@ -62,11 +74,28 @@ class FactFilters(django_filters.FilterSet):
         return queryset.filter(**found)
 
 
-class FactViewSet(viewsets.ReadOnlyModelViewSet[Any]):
-    """Lists and shows one kind of row to everybody signed in."""
+class FactViewSet(Downloads, viewsets.ReadOnlyModelViewSet[Any]):
+    """Lists and shows one kind of row to everybody signed in; `format=csv` is a download."""
 
     required_role = "viewer"
+    renderer_classes = (JSONRenderer, CsvRenderer)
     ordering: str | Sequence[str] = "-pk"
+
+    def list(self, request: Request, *args: Any, **kwargs: Any) -> Any:
+        """Return a page of rows, or all of them as CSV."""
+        if not self.file_kind:
+            return super().list(request, *args, **kwargs)
+        rows = self.filter_queryset(self.get_queryset()).order_by("pk")
+        refuse_too_many(rows, MOST_FACTS)
+        serializer: Any = self.get_serializer()
+        columns = tuple(serializer.fields)
+        chunks = (
+            [tuple(one.values()) for one in self.get_serializer(chunk, many=True).data]
+            for chunk in chunks_of(rows.iterator(chunk_size=1000), 1000)
+        )
+        name = str(rows.model._meta.model_name)
+        table = Table(name, [None] * len(columns), columns, chunks)
+        return download(request._request, table, self.file_kind)
 
     def filter_queryset(self, queryset: QuerySet[Any]) -> QuerySet[Any]:
         """Return the rows asked for; a misspelt filter is refused, not ignored."""

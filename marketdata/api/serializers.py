@@ -3,7 +3,6 @@
 from marketdata.api.read_only import facts_of
 from marketdata.models import (
     Account,
-    Bar,
     BarRevision,
     DataFinding,
     DataGap,
@@ -21,13 +20,7 @@ from marketdata.models import (
     Stream,
 )
 
-BAR_COLUMNS = (
-    *("instrument", "timeframe", "opened_at", "closed_at"),
-    *("open", "high", "low", "close", "volume", "source", "version", "known_at"),
-)
-
 AccountSerializer = facts_of(Account)
-BarSerializer = facts_of(Bar, fields=BAR_COLUMNS)
 BarRevisionSerializer = facts_of(BarRevision)
 DataFindingSerializer = facts_of(DataFinding)
 DataGapSerializer = facts_of(DataGap)

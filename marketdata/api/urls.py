@@ -1,10 +1,20 @@
 """Addresses below /api/v1/ of the market data floor."""
 
 from marketdata.api import views
+from marketdata.api.bars import BarView
+from marketdata.api.chain import OptionChainView
 
 ROUTES = (
     ("instruments", views.InstrumentView),
-    ("bars", views.BarView),
+    ("bars", BarView),
+    ("ticks", views.TickView),
+    ("quotes", views.QuoteView),
+    ("quote-bars", views.QuoteBarView),
+    ("depth-levels", views.DepthLevelView),
+    ("book-messages", views.BookMessageView),
+    ("option-quotes", views.OptionQuoteView),
+    ("option-chain", OptionChainView),
+    ("open-interest", views.OpenInterestView),
     ("streams", views.StreamView),
     ("seals", views.SealView),
     ("splits", views.SplitView),

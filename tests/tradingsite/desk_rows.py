@@ -24,21 +24,29 @@ from execution.models import (
 from marketdata.models import (
     Account,
     Bar,
+    BookMessage,
     DataFinding,
     DataGap,
     DataImport,
     DataRevision,
+    DepthLevel,
     Dividend,
     Instrument,
     LateBar,
+    OpenInterest,
+    OptionQuote,
     Provider,
     ProviderSymbol,
+    Quote,
+    QuoteBar,
     RejectedRow,
     Retention,
     Seal,
     Split,
     Stream,
+    Tick,
 )
+from marketdata.services.partitions import BY_MONTH, ensure_partitions
 from mlweights.models import Score, TrainingRun, WeightVersion
 from risk.models import Control, Decision, Halt, Profile
 from strategies.models import Bot, Hold, Signal
@@ -179,9 +187,40 @@ def _market(instrument: Instrument, stream: Stream) -> None:
     )
     DataFinding.objects.create(**series, opened_at=T, kind="outlier", value=9.5, note="far out")
     Dividend.objects.create(instrument=instrument, effective_at=T, factor=Decimal("0.99"))
-    provider = Provider.objects.create(name="someone", feed="sample_stocks")
-    ProviderSymbol.objects.create(provider=provider, instrument=instrument, symbol="X-1")
-    Retention.objects.create(table="marketdata_tick", keep_days=30)
+    provider, _ = Provider.objects.get_or_create(name="someone", feed="sample_stocks")
+    ProviderSymbol.objects.create(
+        provider=provider, instrument=instrument, symbol=f"X-{instrument.symbol}"
+    )
+    Retention.objects.get_or_create(table="marketdata_tick", keep_days=30)
+    _between_bars(instrument)
+
+
+def _between_bars(instrument: Instrument) -> None:
+    """Write what arrives between bars: two rows of one instant in each table."""
+    for table in BY_MONTH:
+        ensure_partitions(table=table, first=T, last=T)
+    at = {"instrument": instrument, "ts": T}
+    # A text that a spreadsheet would run, in the only column a venue fills with words.
+    Tick.objects.create(**at, seq=0, price=10.0, size=5.0, side=1, cond="=1+1")
+    Tick.objects.create(**at, seq=1, price=10.5, side=0)
+    for seq in range(2):
+        Quote.objects.create(**at, seq=seq, bid=10.0, bid_size=1.0)
+        BookMessage.objects.create(
+            **at, seq=seq, action="A", side=1, price=10.0, size=1.0, order_id=7, flags=0
+        )
+        DepthLevel.objects.create(
+            **at, seq=1, place=seq, is_snapshot=True, side=1, price=10.0 - seq, quantity=3.0
+        )
+    sides = {
+        f"{side}_{part}": 10.0
+        for side in ("bid", "ask")
+        for part in ("open", "high", "low", "close")
+    }
+    QuoteBar.objects.create(
+        instrument=instrument, timeframe="1d", opened_at=T, closed_at=T + DAY, **sides
+    )
+    OptionQuote.objects.create(instrument=instrument, observed_at=T, bid=1.0, ask=1.5)
+    OpenInterest.objects.create(instrument=instrument, observed_at=T, open_interest=12.0)
 
 
 def _accounts(account: Account, bot: Bot, instrument: Instrument) -> None:
