@@ -1,6 +1,7 @@
 """The packed form of bars: 56 bytes each, as the database sends its own values."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from itertools import pairwise
 
 import numpy as np
 
@@ -17,24 +18,29 @@ PACK_SQL = """string_agg(timestamptz_send(b.opened_at) || timestamptz_send(b.clo
     || float8send(coalesce(b.volume, 'NaN')), ''::bytea ORDER BY b.opened_at)"""
 
 
-def unpacked(payload: bytes, *, last: int | None = None) -> BarSeries:
-    """Return the packed bars as columns, the `last` ones where given."""
-    cells = np.frombuffer(payload, dtype=">i8").reshape(-1, 7)
-    cells = cells[-last:] if last else cells
-    times = cells[:, :2].astype(np.int64) + POSTGRES_EPOCH_MICROS
-    values = np.ascontiguousarray(cells[:, 2:].T).view(">f8").astype(np.float64)
-    return BarSeries(times[:, 0], times[:, 1], *values)
+def unpacked(payloads: Sequence[bytes | memoryview]) -> list[BarSeries]:
+    """Return each payload's bars as columns, slices of arrays that all of them share."""
+    ends = np.cumsum([0, *(len(one) // BYTES_PER_BAR for one in payloads)]).tolist()
+    columns = np.empty((7, ends[-1]), dtype=np.int64)
+    for payload, (first, end) in zip(payloads, pairwise(ends), strict=True):
+        # Byte order and rows to columns in one pass.
+        columns[:, first:end] = np.frombuffer(payload, dtype=">i8").reshape(-1, 7).T
+    columns[:2] += POSTGRES_EPOCH_MICROS
+    values = columns[2:].view(np.float64)
+    return [
+        BarSeries(*columns[:2, first:end], *values[:, first:end]) for first, end in pairwise(ends)
+    ]
 
 
-def copied_rows(stream: bytes) -> Iterator[tuple[bytes | None, ...]]:
-    """Yield the fields of each row of a binary COPY, None for NULL."""
-    view, at = memoryview(stream), COPY_HEAD_BYTES
-    while (count := int.from_bytes(view[at : at + 2], "big", signed=True)) >= 0:
+def copied_rows(stream: memoryview) -> Iterator[tuple[memoryview, ...]]:
+    """Yield the fields of each row of a binary COPY without NULLs."""
+    at = COPY_HEAD_BYTES
+    while (count := int.from_bytes(stream[at : at + 2], "big", signed=True)) >= 0:
         at += 2
-        fields: list[bytes | None] = []
+        fields: list[memoryview] = []
         for _ in range(count):
-            length = int.from_bytes(view[at : at + 4], "big", signed=True)
+            length = int.from_bytes(stream[at : at + 4], "big")
             at += 4
-            fields.append(None if length < 0 else bytes(view[at : at + length]))
-            at += max(0, length)
+            fields.append(stream[at : at + length])
+            at += length
         yield tuple(fields)

@@ -13,7 +13,13 @@ from domain.bars import Split as SplitValue
 from domain.errors import PlumblineError
 from domain.instruments import InstrumentTerms
 from marketdata.models import Account, DataGap, Instrument, Split, Stream
-from marketdata.packed_bars import BARS_PER_CHUNK, PACK_SQL, copied_rows, unpacked
+from marketdata.packed_bars import (
+    BARS_PER_CHUNK,
+    BYTES_PER_BAR,
+    PACK_SQL,
+    copied_rows,
+    unpacked,
+)
 
 # A feed process shows it lives every 2 s.
 OLDEST_HEARTBEAT_SECONDS = 15
@@ -259,7 +265,7 @@ CROSS JOIN LATERAL (
         max(n.closed_to) AS closed_to
     FROM (SELECT k.* FROM marketdata_barchunk k
           WHERE k.instrument_id = i.id AND k.timeframe = %(timeframe)s
-            AND k.closed_to <= %(as_of)s
+            AND k.opened_from < %(as_of)s AND k.closed_to <= %(as_of)s
           ORDER BY k.opened_from DESC LIMIT %(chunks)s) n) c
 CROSS JOIN LATERAL (
     SELECT {PACK_SQL} AS payload
@@ -286,10 +292,10 @@ def bars_windows(
     with connection.cursor() as cursor:
         query = cursor.mogrify(WINDOWS, asked).decode()
         cursor.copy_expert(f"COPY ({query}) TO STDOUT (FORMAT binary)", buffer)
-    return {
-        int.from_bytes(key or b"", "big"): unpacked(payload or b"", last=count)
-        for key, payload in copied_rows(buffer.getvalue())
-    }
+    rows = list(copied_rows(buffer.getbuffer()))
+    windows = unpacked([payload[-count * BYTES_PER_BAR :] for _, payload in rows])
+    keys = [int.from_bytes(key, "big") for key, _ in rows]
+    return dict(zip(keys, windows, strict=True))
 
 
 def holes_at(*, instrument_id: int, timeframe: Timeframe, as_of: datetime) -> list[datetime]:

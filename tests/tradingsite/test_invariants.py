@@ -117,10 +117,17 @@ def _() -> None:
 @seed("no_score_over_an_open_hole")
 def _() -> None:
     run(
+        "INSERT INTO mlweights_score (instrument_id, timeframe, closed_at, weight_version_id,"
+        " value, raw, normalised, contributions, bars_from, bars_hash)"
+        " SELECT i.id, '1d', w.valid_from + interval '9 days', w.id, 0, '{}', '{}', '{}',"
+        " w.valid_from, '' FROM marketdata_instrument i, mlweights_weightversion w LIMIT 1"
+    )
+    run(
         "INSERT INTO marketdata_datagap (instrument_id, timeframe, first_opened_at, last_opened_at,"
         " bars, state, known_from, settled_by, attempts, last_error, found_at)"
-        " SELECT instrument_id, timeframe, bars_from, bars_from, 1, 'open', closed_at, '', 0, '',"
-        " created_at - interval '1 min' FROM mlweights_score LIMIT 1"
+        " SELECT instrument_id, timeframe, bars_from + interval '1 day',"
+        " bars_from + interval '1 day', 1, 'open', bars_from + interval '2 days', '', 0, '',"
+        " created_at - interval '1 min' FROM mlweights_score"
     )
 
 
