@@ -6,6 +6,7 @@ from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import pytest
 from django.db import transaction
@@ -14,12 +15,20 @@ from hypothesis import strategies as st
 
 from domain.bars import Timeframe
 from marketdata import row_files
-from marketdata.models import Bar, DataImport, Instrument, RejectedRow, Split
+from marketdata.models import (
+    Bar,
+    DataImport,
+    DataRevision,
+    Dividend,
+    Instrument,
+    RejectedRow,
+    Split,
+)
 from marketdata.row_layouts import BadFileError
+from marketdata.services import import_ledger
 from marketdata.services.import_bars import ImportedBars, import_bars
 from marketdata.services.name_instruments import BadInstrumentError, InstrumentOptions
 
-DATA = Path(__file__).resolve().parents[4] / "shared" / "data"
 T0 = datetime(2024, 1, 1, tzinfo=UTC)
 HEADER = "ts,open,high,low,close,volume"
 pytestmark = pytest.mark.django_db
@@ -272,33 +281,89 @@ def test_import_bars_when_options_contradict_the_record_refuses(tmp_path: Path) 
         bring_in(path, kind="fx")
 
 
-# Rows, refused rows and splits as the data's own list has them.
-REAL_FILES = (
-    ("crypto/binance_BTCUSDT_5m.csv.gz", "5m", 87_983, 0, 0),
-    ("crypto/btcperp_1m_202201.csv.gz", "1m", 45_031, 0, 0),
-    ("fx/oanda_EURUSD_1h.csv.gz", "1h", 74_439, 0, 0),
-    ("fx/fxcm_GBPUSD_1m.csv.gz", "1m", 30_117, 0, 0),
-    ("india/BANKNIFTY_15m_2018_2023.csv.gz", "15m", 34_300, 696, 0),
-    ("india/NIFTY_1m_2024.csv.gz", "1m", 58_127, 0, 0),
-    ("india/NSE_RELIANCE_1d.csv.gz", "1d", 1_277, 0, 0),
-    ("us_equity/AAPL_1d.csv.gz", "1d", 5_849, 0, 4),
-    ("us_equity/BAC_1m_trade.csv.gz", "1m", 3_466, 0, 0),
-)
+def test_import_bars_when_factors_jump_stores_dividends_once(tmp_path: Path) -> None:
+    header = "date,open,high,low,close,volume,price_factor,split_factor"
+    factors = ("0.9", "0.9", "0.95", "1", "")
+    rows = [f"2024-01-0{n},10,12,9,11,5,{factor},1" for n, factor in enumerate(factors, start=2)]
+    path = written(tmp_path, rows, header)
+    assert [bring_in(path, "1d").dividends for _ in range(2)] == [2, 0]
+    found = Dividend.objects.values_list("effective_at__date", "factor", "source")
+    assert [(f"{day:%m-%d}", factor, source) for day, factor, source in found] == [
+        ("01-04", Decimal("0.9473684211"), "price_factor of bars.csv"),
+        ("01-05", Decimal("0.95"), "price_factor of bars.csv"),
+    ]
 
 
-@pytest.mark.skipif(not DATA.is_dir(), reason="the recorded market data is not on this machine")
-@pytest.mark.parametrize(("name", "timeframe", "rows", "rejected", "splits"), REAL_FILES)
-def test_import_bars_when_file_is_real_counts_match(
-    name: str, timeframe: str, rows: int, rejected: int, splits: int
-) -> None:
-    report = bring_in(DATA / name, timeframe)
-    assert counts(report) == (rows, rows - rejected, 0, 0, 0, rejected)
-    assert (report.splits, RejectedRow.objects.count()) == (splits, rejected)
-    assert counts(bring_in(DATA / name, timeframe)) == (
-        rows,
-        0,
-        rows - rejected,
-        0,
-        0,
-        rejected,
+def test_import_bars_when_calendar_is_known_days_last_a_session(tmp_path: Path) -> None:
+    path = written(tmp_path, ["2024-01-02,10,12,9,11,5"], "date,open,high,low,close,volume")
+    bring_in(path, "1d", calendar="NSE")
+    bar = Bar.objects.get()
+    assert (bar.opened_at, bar.closed_at) == (
+        datetime(2024, 1, 2, 3, 45, tzinfo=UTC),
+        datetime(2024, 1, 2, 10, 0, tzinfo=UTC),
     )
+    assert counts(bring_in(path, "1d")) == (1, 0, 1, 0, 0, 0)
+
+
+def test_import_bars_when_days_are_stored_as_utc_days_goes_on_so(tmp_path: Path) -> None:
+    header = "date,open,high,low,close,volume"
+    bring_in(written(tmp_path, ["2024-01-02,10,12,9,11,5"], header), "1d")
+    rows = ["2024-01-02,10,12,9,11,5", "2024-01-03,10,12,9,11,5"]
+    report = bring_in(written(tmp_path, rows, header), "1d", calendar="NSE")
+    assert counts(report) == (2, 1, 1, 0, 0, 0)
+    assert [opened_at.hour for opened_at, _, _ in table()] == [0, 0]
+
+
+def test_import_bars_when_hours_open_with_the_session_takes_them(tmp_path: Path) -> None:
+    rows = [f"2024-01-02T0{hour}:45:00Z,10,12,9,11,5" for hour in (3, 4, 5)]
+    path = written(tmp_path, rows)
+    with pytest.raises(BadFileError, match=r"every one of 3 rows .* grid"):
+        bring_in(path, "1h")
+    assert counts(bring_in(path, "1h", calendar="NSE")) == (3, 3, 0, 0, 0, 0)
+
+
+def test_import_bars_when_timeframes_are_mixed_stores_nothing(tmp_path: Path) -> None:
+    rows = [*(row(n) for n in range(30)), *(row(n) for n in range(30, 180, 5))]
+    path = written(tmp_path, rows)
+    for timeframe in ("1m", "5m"):
+        with pytest.raises(BadFileError, match="stand in one file"):
+            bring_in(path, timeframe)
+    assert Bar.objects.count() == 0
+
+
+def test_import_bars_when_later_file_has_finer_prices_says_so(tmp_path: Path) -> None:
+    assert bring_in(written(tmp_path, [row(0)])).notes == []
+    report = bring_in(written(tmp_path, [row(1, 10.125)]))
+    assert report.notes == ["prices have 3 decimals, more than the stored tick size 0.1"]
+
+
+def test_import_bars_when_times_have_no_zone_asks_for_it(tmp_path: Path) -> None:
+    rows = ["2024-01-02T09:15:00,10,12,9,11,5"]
+    with pytest.raises(BadFileError, match="time has no zone"):
+        bring_in(written(tmp_path, rows))
+    report = import_bars(
+        path=written(tmp_path, rows),
+        timeframe=Timeframe.M1,
+        instrument=InstrumentOptions(symbol="ABC", venue="TEST"),
+        zone=ZoneInfo("Asia/Kolkata"),
+    )
+    assert report.first == "2024-01-02T03:45:00Z"
+
+
+def test_import_bars_when_first_rows_are_hopeless_stops_there(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(import_ledger, "HOPELESS_ROWS", 2)
+    monkeypatch.setattr(row_files, "BLOCK_BYTES", 60)
+    with pytest.raises(BadFileError, match="every one of 2 rows"):
+        bring_in(written(tmp_path, ["a", "b", *(row(n) for n in range(9))]))
+
+
+def test_import_bars_when_values_change_keeps_a_revision(tmp_path: Path) -> None:
+    bring_in(written(tmp_path, [row(0), row(1)]))
+    bring_in(written(tmp_path, [row(0), row(1, 11)]))
+    revision = DataRevision.objects.get()
+    assert (revision.kind, revision.bars, revision.first_opened_at) == (
+        *("corrected", 1, T0 + timedelta(minutes=1)),
+    )
+    assert revision.data_import_id == DataImport.objects.order_by("-id")[0].pk
