@@ -1,12 +1,12 @@
 """Bars that ought to be there and are not."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 import numpy as np
 from numpy.typing import NDArray
 
-from domain.bars import IntArray, Timeframe
+from domain.bars import BarSeries, IntArray, Timeframe, picked
 from marketdata.calendars import Calendar, Spans, week_number
 
 BoolArray = NDArray[np.bool_]
@@ -63,13 +63,35 @@ def expectation(
     return expected, _present(opened_at, expected.opened_at, calendar, timeframe)
 
 
+def standing_for(
+    bars: BarSeries, missing: Spans, calendar: Calendar, timeframe: Timeframe
+) -> BarSeries:
+    """Return those of the bars that are missing, labelled as they are missed."""
+    given, wanted = (
+        _names(one, calendar, timeframe) for one in (bars.opened_at, missing.opened_at)
+    )
+    at = np.searchsorted(wanted, given)
+    is_missed = np.append(wanted, -1)[at] == given
+    fitting = picked(bars, is_missed)
+    if timeframe.seconds < Timeframe.D1.seconds:
+        return fitting
+    labels = {"opened_at": missing.opened_at, "closed_at": missing.closed_at}
+    return replace(fitting, **{name: times[at[is_missed]] for name, times in labels.items()})
+
+
 def _present(
     opened_at: IntArray, expected: IntArray, calendar: Calendar, timeframe: Timeframe
 ) -> BoolArray:
-    """Tell per expected bar whether it is there; days and weeks are compared by session date."""
-    if timeframe.seconds >= Timeframe.D1.seconds:
-        opened_at, expected = calendar.days_of(opened_at), calendar.days_of(expected)
-    if timeframe is Timeframe.W1:
-        opened_at, expected = week_number(opened_at), week_number(expected)
-    found: BoolArray = np.isin(expected, opened_at)
+    """Tell per expected bar whether it is there."""
+    found: BoolArray = np.isin(
+        _names(expected, calendar, timeframe), _names(opened_at, calendar, timeframe)
+    )
     return found
+
+
+def _names(opened_at: IntArray, calendar: Calendar, timeframe: Timeframe) -> IntArray:
+    """Return by what bars are known: their opening, a day's session date, a week's number."""
+    if timeframe.seconds < Timeframe.D1.seconds:
+        return opened_at
+    days = calendar.days_of(opened_at)
+    return week_number(days) if timeframe is Timeframe.W1 else days

@@ -4,12 +4,12 @@ A finding is shown to a person; it changes no bar. Every limit is relative to th
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
-from domain.bars import BarSeries, FloatArray, Timeframe, from_micros, to_micros
+from domain.bars import BarSeries, FloatArray, Timeframe, from_micros, picked, to_micros
 from marketdata.calendars import Calendar, runs_of
 from marketdata.resampling import resample
 from marketdata.split_detection import suspected_splits
@@ -64,7 +64,7 @@ def outliers(series: Series) -> list[Finding]:
     How far, in units of the median bar range around: a crash widens the ranges around it and
     leaves no neighbour behind, so it is none; a wrong print does neither.
     """
-    bars = _only(series.bars, series.in_session)
+    bars = picked(series.bars, series.in_session)
     if len(bars) < 2 * NEIGHBOURS + 1:
         return []
     high, low = np.log(bars.high), np.log(bars.low)
@@ -156,11 +156,6 @@ def in_session(bars: BarSeries, timeframe: Timeframe, calendar: Calendar | None)
     at = np.searchsorted(sessions.opened_at, bars.closed_at, side="left") - 1
     inside: BoolArray = (at >= 0) & (bars.opened_at < np.append(sessions.closed_at, 0)[at])
     return inside
-
-
-def _only(bars: BarSeries, chosen: BoolArray) -> BarSeries:
-    """Return the chosen bars."""
-    return BarSeries(*(getattr(bars, field.name)[chosen] for field in fields(BarSeries)))
 
 
 def _usual_range(ranges: FloatArray, at: int) -> float:

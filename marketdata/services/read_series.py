@@ -49,12 +49,15 @@ def stored_series() -> list[StoredSeries]:
 
 
 def read_openings(
-    *, instrument_id: int, timeframe: Timeframe, since: datetime | None = None
+    *,
+    instrument_id: int,
+    timeframe: Timeframe,
+    since: datetime | None = None,
+    until: datetime | None = None,
 ) -> IntArray:
-    """Return the opening instants of the stored bars from `since` on, epoch microseconds."""
-    return _copied(("opened_at",), instrument_id, timeframe, since)["opened_at"] + (
-        POSTGRES_EPOCH_MICROS
-    )
+    """Return the opening instants of the stored bars in [since, until), epoch microseconds."""
+    rows = _copied(("opened_at",), instrument_id, timeframe, since, until)
+    return rows["opened_at"] + POSTGRES_EPOCH_MICROS
 
 
 def read_series(
@@ -69,17 +72,23 @@ def read_series(
 
 
 def _copied(
-    names: Sequence[str], instrument_id: int, timeframe: Timeframe, since: datetime | None
+    names: Sequence[str],
+    instrument_id: int,
+    timeframe: Timeframe,
+    since: datetime | None,
+    until: datetime | None = None,
 ) -> NDArray[np.void]:
     """Return the columns as a structured array; every field is eight bytes wide, none is NULL."""
     columns = ["coalesce(volume, 'NaN')" if name == "volume" else f'"{name}"' for name in names]
     query = (
         f"SELECT {', '.join(columns)} FROM marketdata_bar"
-        " WHERE instrument_id = %s AND timeframe = %s AND opened_at >= %s ORDER BY opened_at"
+        " WHERE instrument_id = %s AND timeframe = %s AND opened_at >= %s AND opened_at < %s"
+        " ORDER BY opened_at"
     )
     buffer = BytesIO()
     with connection.cursor() as cursor:
-        asked = cursor.mogrify(query, (instrument_id, timeframe.value, since or "-infinity"))
+        span = (since or "-infinity", until or "infinity")
+        asked = cursor.mogrify(query, (instrument_id, timeframe.value, *span))
         cursor.copy_expert(f"COPY ({asked.decode()}) TO STDOUT (FORMAT binary)", buffer)
     fields: list[tuple[str, str]] = [("fields", ">i2")]
     for name in names:
