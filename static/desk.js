@@ -54,8 +54,9 @@ class Panel {
     if (answer.status === 401) { location.reload(); return; }
     const isOurs = answer.headers.get("content-type")?.startsWith("text/html");
     if (answer.ok && isOurs) {
-      this.element.dataset.etag = answer.headers.get("etag") ?? "";
-      this.swap(await answer.text());
+      const etag = answer.headers.get("etag") ?? "";
+      if (this.swap(await answer.text())) this.element.dataset.etag = etag;
+      else this.waiting = true; // for the dialog to close
       this.fetched = Date.now();
     } else {
       this.fail(answer.status);
@@ -64,7 +65,7 @@ class Panel {
 
   swap(html) {
     const old = this.element;
-    if (old.querySelector("dialog[open]") || old.querySelector("[data-asked]")) return;
+    if (old.querySelector("dialog[open]") || old.querySelector("[data-asked]")) return false;
     const fresh = document.createElement("template");
     fresh.innerHTML = html;
     const active = old.contains(document.activeElement) ? pathTo(document.activeElement, old) : null;
@@ -81,6 +82,7 @@ class Panel {
     });
     if (active) follow(active, old)?.focus({ preventScroll: true });
     showLink();
+    return true;
   }
 
   // The last good data stays; a line above it says how old it is.
@@ -260,9 +262,9 @@ document.addEventListener("keydown", (event) => {
 });
 document.addEventListener("pointermove", trace);
 document.addEventListener("change", (event) => event.target.closest("form[data-auto], form.switch")?.requestSubmit());
-document.addEventListener("visibilitychange", () => {
-  if (!document.hidden) panels.forEach((panel) => { if (panel.waiting) panel.refresh(); });
-});
+const refreshWaiting = () => panels.forEach((panel) => { if (panel.waiting) panel.refresh(); });
+document.addEventListener("visibilitychange", () => { if (!document.hidden) refreshWaiting(); });
+document.addEventListener("close", refreshWaiting, true);
 
 // Start ------------------------------------------------------------------------------------
 

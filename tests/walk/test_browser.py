@@ -17,6 +17,7 @@ from django.db import connection, connections
 from execution.models import Fill
 from marketdata.models import Stream
 from risk.models import Control
+from risk.services.kill_switch import engage_kill_switch
 from tradingsite.env import CHECKOUT, with_database_name
 
 playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
@@ -183,6 +184,31 @@ def test_kill_switch_when_confirmed_halts_and_shows_everywhere(open_desk, compla
     page.wait_for_selector(".band-halt")
     assert page.url.endswith("/orders/")
     assert Control.objects.get().state == "halted"
+    assert complaints == []
+
+
+def test_halt_when_made_elsewhere_shows_on_an_open_page(open_desk, complaints):
+    page = open_desk("/orders/")
+    page.evaluate("window.sameDocument = true")
+    page.wait_for_selector(".clock-live.is-live")
+    page.click(".kill")
+    page.fill("#kill-reason", "half a sentence")
+
+    engage_kill_switch(account_name="test", actor="boris", reason="two feeds disagree")
+
+    page.wait_for_selector(".band-halt")
+    assert "by boris: “two feeds disagree”" in page.inner_text(".band-halt")
+    # What somebody is filling in stays until it is closed; then the button is the new one.
+    assert page.input_value("#kill-reason") == "half a sentence"
+    page.click("#kill-dialog [data-close]")
+    page.wait_for_selector(".kill.is-on")
+    page.click(".kill")
+    assert "Let test trade again?" in page.inner_text("#kill-dialog")
+    page.fill("#kill-reason", "they agree again")
+    page.click("#kill-dialog .primary")
+    page.wait_for_selector(".band-halt", state="detached")
+    assert page.url.endswith("/orders/")
+    assert Control.objects.get().state == "active"
     assert complaints == []
 
 

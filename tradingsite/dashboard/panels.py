@@ -93,6 +93,10 @@ def _clock(desk: Desk, _: Filters) -> Context:
     return {"clock": queries.clock(desk)}
 
 
+def _frame(_: Desk, __: Filters) -> Context:
+    return {}  # the desk itself says whether it is halted
+
+
 def _totals(desk: Desk, _: Filters) -> Context:
     return {"totals": desk.totals}
 
@@ -188,6 +192,8 @@ PANELS = {
     panel.name: panel
     for panel in (
         Panel("clock", "Desk time", _clock, ("desk", "bars"), is_volatile=True),
+        Panel("kill", "Kill switch", _frame, ("desk", "alerts")),
+        Panel("halt", "Halt", _frame, ("desk", "alerts")),
         Panel("totals", "Account", _totals, ("desk",)),
         Panel("equity", "Equity", _equity, ("desk",), ("range",)),
         Panel("limits", "Limits", _limits, ("desk",)),
@@ -218,7 +224,7 @@ PANELS = {
     )
 }
 
-EVERYWHERE = ("clock",)
+EVERYWHERE = ("clock", "kill", "halt")
 DESK = (
     *("totals", "equity", "market", "positions", "limits", "bots", "alerts", "health"),
     *("signals", "orders", "fills"),
