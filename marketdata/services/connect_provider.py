@@ -1,15 +1,36 @@
 """The one door to the providers: a row becomes a feed, with its symbols, its budget, its health."""
 
-from collections.abc import Iterable
+import logging
+import time
+from collections.abc import Callable, Iterable
 from datetime import datetime
+from typing import TypeVar
 
-from marketdata.feeds.base import Feed
+from tenacity import (
+    RetryCallState,
+    Retrying,
+    retry_if_exception_type,
+    stop_after_attempt,
+    wait_random_exponential,
+)
+
+from marketdata.feeds.base import Feed, FeedError, FeedUnavailableError, RateLimitedError
 from marketdata.feeds.registry import make_feed
 from marketdata.models import Instrument, Provider, ProviderSymbol
 from marketdata.models.wall_time import ClockTimestamp
 from marketdata.services.rate_budget import RedisBudget
 
 LONGEST_REASON = 300
+ATTEMPTS = 3
+BACKOFF = wait_random_exponential(multiplier=0.5, max=8.0)
+# A provider that says "too many" and not for how long is left alone for this long.
+UNTOLD_HOLD_SECONDS = 5.0
+# What an adapter raises when it meets an answer its author did not think of.
+FAULTS = (ArithmeticError, AttributeError, LookupError, OSError, TypeError, ValueError)
+
+R = TypeVar("R")
+Sleep = Callable[[float], None]
+log = logging.getLogger(__name__)
 
 
 def feed_of(provider: Provider, *, longest_wait_seconds: float = 60.0) -> Feed:
@@ -41,6 +62,41 @@ def symbols_at(
         for one in wanted
     }
     return {pk: symbol for pk, symbol in found.items() if symbol is not None}
+
+
+def ask(feed: Feed, call: Callable[[], R], *, sleep: Sleep = time.sleep) -> R:
+    """Return what the call to the feed returns; it is repeated where that may help.
+
+    Only for calls that may be made twice. A provider that says wait is obeyed by every process;
+    a fault of the adapter becomes a `FeedError`.
+    """
+
+    def once() -> R:
+        try:
+            return call()
+        except RateLimitedError as error:
+            told = error.retry_after_seconds
+            feed.budget.hold(UNTOLD_HOLD_SECONDS if told is None else told)
+            raise
+        except FAULTS as error:
+            log.exception("fault in the feed %s", feed.name)
+            raise FeedError(f"fault in the feed '{feed.name}': {error!r}"[:200]) from None
+
+    repeated = Retrying(
+        stop=stop_after_attempt(ATTEMPTS),
+        retry=retry_if_exception_type((FeedUnavailableError, RateLimitedError)),
+        wait=_pause,
+        sleep=sleep,
+        reraise=True,
+    )
+    return repeated(once)
+
+
+def _pause(state: RetryCallState) -> float:
+    """Return how long to wait before the next attempt."""
+    failed = state.outcome.exception() if state.outcome else None
+    # After "too many" the budget itself makes everybody wait.
+    return 0.0 if isinstance(failed, RateLimitedError) else BACKOFF(state)
 
 
 def report_health(

@@ -5,22 +5,15 @@ transaction should be open around a call: providers take seconds.
 """
 
 import json
-import logging
 import time
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
+from functools import partial
 from typing import Any
 
 import numpy as np
-from tenacity import (
-    RetryCallState,
-    Retrying,
-    retry_if_exception_type,
-    stop_after_attempt,
-    wait_random_exponential,
-)
 
 from domain.bars import (
     EPOCH,
@@ -35,20 +28,10 @@ from domain.bars import (
 from domain.errors import PlumblineError
 from marketdata.calendars import Calendar, calendar_named
 from marketdata.data_quality import MICROS, Reason, check_bars, mixed_in
-from marketdata.feeds.base import (
-    Feed,
-    FeedError,
-    FeedUnavailableError,
-    RateLimitedError,
-    history_spans,
-)
+from marketdata.feeds.base import Feed, FeedError, history_spans
 from marketdata.models import Instrument, Provider
-from marketdata.services.connect_provider import feed_of, report_health, symbols_at
+from marketdata.services.connect_provider import Sleep, ask, feed_of, report_health, symbols_at
 
-ATTEMPTS = 3
-BACKOFF = wait_random_exponential(multiplier=0.5, max=8.0)
-# A provider that says "too many" and not for how long is left alone for this long.
-UNTOLD_HOLD_SECONDS = 5.0
 # Who failed this recently is asked after the others.
 RECENTLY = timedelta(seconds=30)
 # A client of an exchange knows its markets after one long call; they change by the day.
@@ -59,11 +42,6 @@ DAY = timedelta(days=1)
 
 # Calendars whose days providers cut where they are.
 OWN_DAYS = ("24/7", "FX")
-# What an adapter raises when it meets an answer its author did not think of.
-FAULTS = (ArithmeticError, AttributeError, LookupError, OSError, TypeError, ValueError)
-
-Sleep = Callable[[float], None]
-log = logging.getLogger(__name__)
 
 
 class BadHistoryError(FeedError):
@@ -222,7 +200,10 @@ def _chunks(feed: Feed, symbol: str, asked: _Asked, sleep: Sleep) -> tuple[BarSe
     refused: Counter[str] = Counter()
     parts = []
     for since, until in spans:
-        bars = _call(feed, symbol, asked.timeframe, since, until, sleep)
+        call = partial(
+            feed.history, symbol=symbol, timeframe=asked.timeframe, since=since, until=until
+        )
+        bars = ask(feed, call, sleep=sleep)
         fine, reasons = checked(bars, asked.timeframe, calendar)
         refused += reasons
         parts.append(fine)
@@ -296,39 +277,6 @@ def _wrong_timeframe(opened_at: IntArray, timeframe: Timeframe) -> Timeframe | N
     if 2 * int(counts.max()) <= len(steps):
         return None
     return next((one for one in Timeframe if one.seconds == usual), None)
-
-
-def _call(
-    feed: Feed, symbol: str, timeframe: Timeframe, since: datetime, until: datetime, sleep: Sleep
-) -> BarSeries:
-    """Return one answer; what may be repeated is, and a provider that says wait is obeyed."""
-
-    def once() -> BarSeries:
-        try:
-            return feed.history(symbol=symbol, timeframe=timeframe, since=since, until=until)
-        except RateLimitedError as error:
-            told = error.retry_after_seconds
-            feed.budget.hold(UNTOLD_HOLD_SECONDS if told is None else told)
-            raise
-        except FAULTS as error:
-            log.exception("fault in the feed %s", feed.name)
-            raise FeedError(f"fault in the feed '{feed.name}': {error!r}"[:200]) from None
-
-    repeated = Retrying(
-        stop=stop_after_attempt(ATTEMPTS),
-        retry=retry_if_exception_type((FeedUnavailableError, RateLimitedError)),
-        wait=_pause,
-        sleep=sleep,
-        reraise=True,
-    )
-    return repeated(once)
-
-
-def _pause(state: RetryCallState) -> float:
-    """Return how long to wait before the next attempt."""
-    failed = state.outcome.exception() if state.outcome else None
-    # After "too many" the budget itself makes everybody wait.
-    return 0.0 if isinstance(failed, RateLimitedError) else BACKOFF(state)
 
 
 _feeds: dict[int, tuple[tuple[Any, ...], float, Feed]] = {}
