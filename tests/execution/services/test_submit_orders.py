@@ -9,6 +9,8 @@ from django.db import connection
 from domain.orders import OrderRequest, VenueReply
 from execution.models import Order, OrderEvent, Outbox, PaperOrder
 from execution.services import submit_orders as submitting
+from marketdata.models import Stream
+from marketdata.models.wall_time import ClockTimestamp
 from risk.services.kill_switch import engage_kill_switch
 from tests.execution.small_desk import IN, OUT
 
@@ -171,6 +173,32 @@ def test_submit_when_halted_between_lease_and_sending_cancels_entries_alone(
     assert (entry.reason, entry.reserved) == ("halted before sending", 0)
     assert not PaperOrder.objects.filter(client_order_id=entry.client_order_id).exists()
     assert not Outbox.objects.filter(done=False).exists()
+
+
+@pytest.mark.parametrize(
+    ("feed", "reason"),
+    [
+        ({"is_mute": True}, "feed mute before sending"),
+        ({"heartbeat_at": "2001-01-01T00:00:00Z"}, "feed not running before sending"),
+        ({"heartbeat_at": None}, "feed not running before sending"),
+    ],
+)
+def test_submit_when_the_live_feed_is_in_trouble_cancels_entries_and_lets_exits_go(
+    small_desk, feed, reason
+):
+    small_desk.bought(1, {"ACME": IN})
+    small_desk.place(2, {"ACME": OUT, "BOLT": IN})
+    Stream.objects.update(**{"kind": "live", "heartbeat_at": ClockTimestamp(), **feed})
+    small_desk.submit()
+    assert small_desk.states() == ["filled", "open", "canceled"]
+    assert Order.objects.get(state="canceled").reason == reason
+
+
+def test_submit_when_the_live_feed_is_well_sends(small_desk):
+    small_desk.place(2, {"BOLT": IN})
+    Stream.objects.update(kind="live", heartbeat_at=ClockTimestamp())
+    small_desk.submit()
+    assert small_desk.states() == ["open"]
 
 
 def test_submit_when_the_dead_senders_entry_never_arrived_and_the_account_is_halted_cancels(
