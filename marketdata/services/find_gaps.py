@@ -87,9 +87,10 @@ def _lock_ledger(instrument_id: int) -> None:
 def _begin(
     instrument: Instrument, timeframe: Timeframe, rows: Sequence[DataGap], since: datetime | None
 ) -> datetime | None:
-    """Return where to begin: not before the first bar, not within a gap; None without bars."""
+    """Return where to begin: at a bar, at the latest at `since`; None without bars."""
     bars = Bar.objects.filter(instrument=instrument, timeframe=timeframe.value)
-    first: datetime | None = bars.order_by("opened_at").values_list("opened_at", flat=True).first()
+    openings = bars.order_by("opened_at").values_list("opened_at", flat=True)
+    first: datetime | None = openings.first()
     if first is None or since is None:
         return first
     touching = [
@@ -97,7 +98,8 @@ def _begin(
         for row in rows
         if row.state == "open" and row.last_opened_at >= since - LOOK_BACK
     ]
-    return max(first, min([since, *touching]))
+    # From a bar on: a hole that `since` lies in is seen from its start.
+    return openings.filter(opened_at__lte=min([since, *touching])).last() or first
 
 
 def _wanted(rows: Sequence[DataGap], expected: Spans, present: BoolArray) -> list[Run]:
