@@ -1,8 +1,8 @@
 """Files of bars: CSV, CSV.gz and Parquet in the `ts,...` and `date,...` layouts.
 
 Needed columns: `ts` (opening instant) or `date` (session date), open, high, low, close. `volume`
-may be missing (an index) or empty (not measured); `split_factor` and `price_factor` are read too;
-every other column is ignored.
+may be missing (an index) or empty (not measured); `closed_at`, `split_factor` and `price_factor`
+are read too; every other column is ignored.
 """
 
 from collections.abc import Callable, Iterator
@@ -25,7 +25,9 @@ VOLUME = Column("volume", cell=Cell.MAY, is_needed=False)
 FACTORS = tuple(
     Column(name, cell=Cell.HINT, is_needed=False) for name in ("split_factor", "price_factor")
 )
-BARS = Layout((Column("opened_at", Kind.INSTANT, "ts"), *PRICES, VOLUME, *FACTORS))
+# Our own exports have it: a session's last bar may close before its timeframe is over.
+CLOSED_AT = Column("closed_at", Kind.INSTANT, cell=Cell.MAY, is_needed=False)
+BARS = Layout((Column("opened_at", Kind.INSTANT, "ts"), *PRICES, VOLUME, *FACTORS, CLOSED_AT))
 DAILY_BARS = Layout((Column("day", Kind.DATE, "date"), *PRICES, VOLUME, *FACTORS))
 
 
@@ -66,6 +68,8 @@ def read_bar_file(
         else:
             opened_at = rows.columns["opened_at"]
             closed_at = opened_at + timeframe.seconds * MICROS
+            if (said := rows.columns.get("closed_at")) is not None:
+                closed_at = np.where(said != 0, said, closed_at)
         yield RawBars(
             line=rows.line,
             bars=_series(opened_at, closed_at, rows.columns),

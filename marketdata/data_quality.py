@@ -47,6 +47,7 @@ class Reason(IntEnum):
     NEGATIVE_SIZE = 20
     IN_THE_FUTURE = 21
     TIME_WENT_BACK = 22
+    CLOSES_WRONGLY = 23
 
     @property
     def text(self) -> str:
@@ -76,6 +77,7 @@ _TEXTS = {
     Reason.PRICE_NEGATIVE: "a price is negative",
     Reason.NEGATIVE_SIZE: "a size or number of contracts is negative",
     Reason.IN_THE_FUTURE: "the time lies in the future",
+    Reason.CLOSES_WRONGLY: "the closing time does not fit the timeframe",
     Reason.TIME_WENT_BACK: "the time lies before that of an earlier row",
     Reason.TEXT_UNREADABLE: "a word is empty, too long or not printable",
 }
@@ -100,6 +102,7 @@ def check_bars(
         (Reason.NEGATIVE_VOLUME, volume < 0),
         (Reason.TOO_LARGE, (bars.high >= HIGHEST_PRICE) | (volume >= HIGHEST_VOLUME)),
         (Reason.OFF_GRID, off_grid(bars.opened_at, timeframe, calendar)),
+        (Reason.CLOSES_WRONGLY, _closes_wrongly(bars, timeframe)),
         (Reason.NOT_CLOSED_YET, bars.closed_at > now_micros),
     )
     return first_reasons(len(bars), tests)
@@ -129,6 +132,15 @@ def off_grid(
         since, until = from_micros(odd.min()), from_micros(odd.max()) + timeframe.length
         beside[beside] = ~np.isin(odd, calendar.bars(timeframe, since, until).opened_at)
     return beside
+
+
+def _closes_wrongly(bars: BarSeries, timeframe: Timeframe) -> NDArray[np.bool_]:
+    """Tell per bar whether it ends before it begins, or long after its timeframe."""
+    lasts = bars.closed_at - bars.opened_at
+    # A trading day may be longer than one by a clock change.
+    spare = 3600 * MICROS if timeframe.seconds >= Timeframe.D1.seconds else 0
+    wrong: NDArray[np.bool_] = (lasts <= 0) | (lasts > timeframe.seconds * MICROS + spare)
+    return wrong
 
 
 def mixed_in(opened_at: IntArray, timeframe: Timeframe) -> Timeframe | None:

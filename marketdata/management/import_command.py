@@ -50,7 +50,7 @@ class ImportCommand(DeskCommand):
         answers: list[dict[str, Any]] = []
         for path in files:
             try:
-                answers.append(self.bring_in(path, _rarely(self._say_rows(path)), options))
+                answers.append(self.bring_in(path, rarely(self._say_rows(path)), options))
             except DatabaseError as error:
                 reason = str(error).splitlines()[0]
                 raise CommandError(
@@ -141,7 +141,7 @@ def _before(answers: list[dict[str, Any]], files: list[Path]) -> str:
     return f" ({len(answers)} of {len(files)} files were stored before it)"
 
 
-def _rarely(report: Callable[[int], None]) -> Callable[[int], None]:
+def rarely(report: Callable[[int], None]) -> Callable[[int], None]:
     """Return a callable that reports rows read, at most once a second."""
     reported_at = time.monotonic()
 
