@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from domain.bars import Bar, Timeframe, from_micros
 from domain.errors import PlumblineError
-from domain.ticks import TickArray
+from domain.ticks import TICK, TickArray
 from marketdata.tick_frames import TickReason
 
 MICROS = 1_000_000
@@ -84,7 +84,7 @@ class BarBuilder:
         from marketdata.bar_kernel import add_ticks  # noqa: PLC0415 - numba: half a second to load
 
         # One kind of array, so that one piece of machine code serves all callers.
-        rows = np.require(ticks, requirements=("C", "A")).view()
+        rows = np.require(ticks, dtype=TICK, requirements=("C", "A")).view()
         rows.flags.writeable = False
         at = 0
         while True:

@@ -1,6 +1,7 @@
 """Ticks on the wire: many in one packed frame, and what makes a tick unusable."""
 
 import struct
+from dataclasses import dataclass
 from enum import IntEnum
 
 import numpy as np
@@ -14,8 +15,8 @@ ReasonArray = NDArray[np.uint8]
 
 MAGIC = b"PLTK"
 VERSION = 1
-# Magic, version, bytes per tick, ticks; 16 bytes, so that the ticks behind them lie aligned.
-HEAD = struct.Struct("<4sHHI4x")
+# Magic, version, bytes per tick, ticks, packed at; 24 bytes, so that the ticks lie aligned.
+HEAD = struct.Struct("<4sHHI4xq")
 # 200 in one entry move 58 times as many ticks a second through Redis as one entry each.
 TICKS_PER_FRAME = 200
 MOST_TICKS = 1_000_000  # a length that says more is damage, not data
@@ -27,6 +28,14 @@ class BadFrameError(PlumblineError):
     """The bytes are no frame of ticks, or not all of one."""
 
     code = "bad_tick_frame"
+
+
+@dataclass(frozen=True, slots=True)
+class Frame:
+    """Ticks in order of arrival, and when they were packed (epoch micros, the desk's clock)."""
+
+    ticks: TickArray
+    packed_at: int
 
 
 class TickReason(IntEnum):
@@ -44,16 +53,17 @@ class TickReason(IntEnum):
     LATE = 9
 
 
-def encode_frame(ticks: TickArray) -> bytes:
+def encode_frame(ticks: TickArray, packed_at: int) -> bytes:
     """Return the ticks as one frame."""
-    return HEAD.pack(MAGIC, VERSION, TICK.itemsize, len(ticks)) + ticks.tobytes()
+    rows = np.asarray(ticks, dtype=TICK)
+    return HEAD.pack(MAGIC, VERSION, TICK.itemsize, len(rows), packed_at) + rows.tobytes()
 
 
-def decode_frame(frame: bytes) -> TickArray:
-    """Return the frame's ticks, read in place and not writable; refuse anything but one frame."""
+def decode_frame(frame: bytes) -> Frame:
+    """Return the frame, its ticks read in place and not writable; refuse anything but one frame."""
     if len(frame) < HEAD.size:
         raise BadFrameError(f"a tick frame has {HEAD.size} bytes at least, not {len(frame)}")
-    magic, version, width, count = HEAD.unpack_from(frame)
+    magic, version, width, count, packed_at = HEAD.unpack_from(frame)
     if magic != MAGIC:
         raise BadFrameError(f"no tick frame: it begins with {magic!r}")
     if (version, width) != (VERSION, TICK.itemsize):
@@ -63,7 +73,7 @@ def decode_frame(frame: bytes) -> TickArray:
         )
     if count > MOST_TICKS or len(frame) != HEAD.size + count * width:
         raise BadFrameError(f"tick frame of {count} ticks has {len(frame)} bytes: damaged")
-    return np.frombuffer(frame, dtype=TICK, count=count, offset=HEAD.size)
+    return Frame(np.frombuffer(frame, dtype=TICK, count=count, offset=HEAD.size), packed_at)
 
 
 def check_ticks(ticks: TickArray, *, now_micros: int) -> ReasonArray:

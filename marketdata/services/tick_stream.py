@@ -28,18 +28,17 @@ LEFT = b"left"
 
 @dataclass(frozen=True, slots=True)
 class StreamEntry:
-    """One entry: ticks, or the instant (micros) from or up to which they are complete, or junk."""
+    """One entry: a frame, or the instant (micros) from or up to which ticks are complete, or junk.
+
+    `at` is the desk's clock when it was written.
+    """
 
     id: str
+    at: int
     ticks: TickArray | None = None
     joined_at: int | None = None
     left_at: int | None = None
     fault: str = ""
-
-    @property
-    def written_at(self) -> int:
-        """Return when Redis took it, in epoch microseconds."""
-        return int(self.id.partition("-")[0]) * 1000
 
 
 class TickStream:
@@ -50,11 +49,12 @@ class TickStream:
         self._redis = redis
         self._most = most_entries
 
-    def write(self, ticks: TickArray) -> None:
+    def write(self, ticks: TickArray, at: int) -> None:
         """Append the ticks, in order, in frames of at most `TICKS_PER_FRAME`, in one round trip."""
         pipeline = self._redis.pipeline(transaction=False)
         for begin in range(0, len(ticks), TICKS_PER_FRAME):
-            self._append(pipeline, TICKS, encode_frame(ticks[begin : begin + TICKS_PER_FRAME]))
+            frame = encode_frame(ticks[begin : begin + TICKS_PER_FRAME], at)
+            self._append(pipeline, TICKS, frame)
         pipeline.execute()
 
     def write_joined(self, micros: int) -> None:
@@ -62,7 +62,7 @@ class TickStream:
         self._append(self._redis, JOINED, str(micros).encode())
 
     def write_left(self, micros: int) -> None:
-        """Say that after this instant ticks may be missing, until the next `write_joined`."""
+        """Say that after this instant ticks may be missing; 0: after the last tick written."""
         self._append(self._redis, LEFT, str(micros).encode())
 
     def read(self, after: str, *, wait_ms: int) -> list[StreamEntry]:
@@ -111,13 +111,14 @@ def _entry(entry_id: bytes, fields: dict[bytes, bytes]) -> StreamEntry:
     name = entry_id.decode()
     try:
         if JOINED in fields:
-            return StreamEntry(name, joined_at=int(fields[JOINED]))
+            return StreamEntry(name, int(fields[JOINED]), joined_at=int(fields[JOINED]))
         if LEFT in fields:
-            return StreamEntry(name, left_at=int(fields[LEFT]))
-        return StreamEntry(name, ticks=decode_frame(fields.get(TICKS, b"")))
+            return StreamEntry(name, int(fields[LEFT]), left_at=int(fields[LEFT]))
+        frame = decode_frame(fields.get(TICKS, b""))
+        return StreamEntry(name, frame.packed_at, ticks=frame.ticks)
     except (BadFrameError, ValueError) as error:
         # Damage of one entry must not stop those behind it; its reader asks the provider.
-        return StreamEntry(name, fault=str(error))
+        return StreamEntry(name, _order(name)[0] * 1000, fault=str(error))
 
 
 def _order(entry_id: str) -> tuple[int, int]:

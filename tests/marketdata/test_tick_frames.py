@@ -34,16 +34,25 @@ def some_ticks(count: int) -> TickArray:
 @pytest.mark.parametrize("count", [0, 1, 200, 5000])
 def test_frame_when_decoded_holds_the_same_ticks(count: int) -> None:
     ticks = some_ticks(count)
-    decoded = decode_frame(encode_frame(ticks))
-    assert decoded.tobytes() == ticks.tobytes()
-    assert decoded.dtype == TICK
-    assert not decoded.flags.writeable
-    assert decoded.flags.aligned
+    frame = decode_frame(encode_frame(ticks, NOW))
+    assert frame.packed_at == NOW
+    assert frame.ticks.tobytes() == ticks.tobytes()
+    assert frame.ticks.dtype == TICK
+    assert not frame.ticks.flags.writeable
+    assert frame.ticks.flags.aligned
+
+
+def test_frame_when_rows_come_packed_is_laid_out_again() -> None:
+    ticks = some_ticks(4)
+    packed = np.concatenate([ticks, ticks])
+    assert packed.dtype.itemsize < TICK.itemsize  # what numpy makes of it
+    frame = decode_frame(encode_frame(packed, NOW))
+    assert frame.ticks["ts"].tolist() == ticks["ts"].tolist() * 2
 
 
 @given(st.data())
 def test_frame_when_cut_or_longer_is_refused(data: st.DataObject) -> None:
-    frame = encode_frame(some_ticks(5))
+    frame = encode_frame(some_ticks(5), NOW)
     kept = data.draw(st.integers(0, len(frame) - 1))
     with pytest.raises(BadFrameError):
         decode_frame(frame[:kept])
@@ -62,10 +71,10 @@ def test_frame_when_foreign_bytes_come_is_refused(junk: bytes) -> None:
 @pytest.mark.parametrize(
     ("head", "word"),
     [
-        (HEAD.pack(b"JSON", VERSION, 32, 0), "no tick frame"),
-        (HEAD.pack(MAGIC, VERSION + 1, 32, 0), "version 2"),
-        (HEAD.pack(MAGIC, VERSION, 33, 0), "33 bytes a tick"),
-        (HEAD.pack(MAGIC, VERSION, 32, 2**32 - 1), "damaged"),
+        (HEAD.pack(b"JSON", VERSION, 32, 0, NOW), "no tick frame"),
+        (HEAD.pack(MAGIC, VERSION + 1, 32, 0, NOW), "version 2"),
+        (HEAD.pack(MAGIC, VERSION, 33, 0, NOW), "33 bytes a tick"),
+        (HEAD.pack(MAGIC, VERSION, 32, 2**32 - 1, NOW), "damaged"),
     ],
 )
 def test_frame_when_head_lies_says_why(head: bytes, word: str) -> None:

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from domain.bars import Bar, Timeframe
-from domain.ticks import TICK, TickArray
+from domain.ticks import TICK, TickArray, joined_ticks
 from marketdata.bar_builder import BarBuilder, bar_of
 from marketdata.services.tick_stream import BEGINNING, ENTRIES_PER_READ, StreamEntry, TickStream
 from marketdata.tick_coverage import JOIN_MARGIN, TickCoverage
@@ -78,7 +78,7 @@ class TickBars:
         for entry in entries:
             total += self._take(entry)
             self._read_to = entry.id
-            self._written_at = entry.written_at
+            self._written_at = max(self._written_at, entry.at)
         return total
 
     def clock(self, now: int) -> int:
@@ -111,7 +111,7 @@ class TickBars:
         """Return, and let go of, the raw ticks before the instant, in order of arrival."""
         if not self._ticks:
             return np.zeros(0, dtype=TICK)
-        held = np.concatenate(self._ticks)
+        held = joined_ticks(self._ticks)
         is_due = held["ts"] < closed_at
         self._ticks = [held[~is_due]]
         return held[is_due]
@@ -145,19 +145,19 @@ class TickBars:
             # Ticks were in it: what follows counts from a second after it was written.
             self.damaged += 1
             self._open_hole()
-            self.coverage.joined(entry.written_at)
-            self._close_hole(entry.written_at + JOIN_MARGIN)
+            self.coverage.joined(entry.at)
+            self._close_hole(entry.at + JOIN_MARGIN)
         return 0
 
     def _take_ticks(self, entry: StreamEntry, ticks: TickArray) -> int:
         # Judged by when it was written: read again after a restart, a tick is judged the same.
-        reasons = check_ticks(ticks, now_micros=entry.written_at)
+        reasons = check_ticks(ticks, now_micros=entry.at)
         counts = np.bincount(reasons, minlength=len(TickReason))
         if counts[TickReason.FINE] < len(ticks):
             ticks = ticks[reasons == TickReason.FINE]
         self.builder.add(ticks)
         late = self.builder.counts
-        if entry.written_at >= self._began_at:  # older ones were counted before a restart
+        if entry.at >= self._began_at:  # older ones were counted before a restart
             self.counts += counts + late
             self.counts[TickReason.FINE] -= late.sum()
         late[:] = 0

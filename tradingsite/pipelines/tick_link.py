@@ -18,7 +18,7 @@ import structlog
 from redis.exceptions import RedisError
 
 from domain.errors import PlumblineError
-from domain.ticks import TickArray
+from domain.ticks import TickArray, joined_ticks
 from marketdata.feeds.base import Feed, FeedUnavailableError
 from marketdata.services.tick_stream import TickStream
 from marketdata.tick_frames import TICKS_PER_FRAME
@@ -243,7 +243,7 @@ class FrameWriter:
             batch.append(item)
             size += len(item)
             item = None
-        self._stream.write(np.concatenate(batch))
+        self._stream.write(joined_ticks(batch), micros_now())
         return self._waiting.get() if item is None else item
 
 

@@ -10,6 +10,8 @@ from redis import Redis
 from domain.ticks import TICK, TickArray
 from marketdata.services.tick_stream import BEGINNING, ENTRIES_PER_READ, TickStream
 
+NOW = 1_700_000_000_000_000
+
 
 @pytest.fixture
 def redis() -> Iterator[Redis]:
@@ -40,8 +42,8 @@ def read_all(stream: TickStream, after: str = "") -> list[int]:
 
 def test_ticks_when_written_are_read_in_order_in_frames_of_200(redis: Redis) -> None:
     stream = TickStream(redis, 7)
-    stream.write(numbered(450))
-    stream.write(numbered(3, first=450))
+    stream.write(numbered(450), NOW)
+    stream.write(numbered(3, first=450), NOW)
     entries = stream.read("", wait_ms=1)
     assert [len(entry.ticks) for entry in entries if entry.ticks is not None] == [200, 200, 50, 3]
     assert read_all(stream) == list(range(453))
@@ -51,7 +53,7 @@ def test_ticks_when_written_are_read_in_order_in_frames_of_200(redis: Redis) -> 
 def test_read_when_more_than_one_batch_waits_goes_on_at_the_offset(redis: Redis) -> None:
     stream = TickStream(redis, 7)
     for number in range(ENTRIES_PER_READ + 5):
-        stream.write(numbered(1, first=number))
+        stream.write(numbered(1, first=number), NOW)
     assert len(stream.read("", wait_ms=1)) == ENTRIES_PER_READ
     assert read_all(stream) == list(range(ENTRIES_PER_READ + 5))
 
@@ -59,7 +61,7 @@ def test_read_when_more_than_one_batch_waits_goes_on_at_the_offset(redis: Redis)
 def test_marks_when_written_come_between_the_ticks(redis: Redis) -> None:
     stream = TickStream(redis, 7)
     stream.write_joined(5)
-    stream.write(numbered(1))
+    stream.write(numbered(1), NOW)
     stream.write_left(9)
     first, second, third = stream.read("", wait_ms=1)
     assert (first.joined_at, first.ticks, first.left_at) == (5, None, None)
@@ -76,9 +78,10 @@ def test_entry_when_damaged_is_named_and_the_next_is_read(redis: Redis) -> None:
     redis.xadd(stream.key, {"ticks": b"half a fra"})
     redis.xadd(stream.key, {"joined": b"noon"})
     redis.xadd(stream.key, {"what": b"else"})
-    stream.write(numbered(2))
+    stream.write(numbered(2), NOW)
     entries = stream.read("", wait_ms=1)
     assert [bool(entry.fault) for entry in entries] == [True, True, True, False]
+    assert entries[-1].at == NOW
     assert read_all(stream) == [0, 1]
 
 
@@ -87,7 +90,7 @@ def test_has_lost_when_the_offset_is_trimmed_or_the_stream_is_gone(redis: Redis)
     assert not stream.has_lost("")
     assert stream.has_lost("5-0")  # nothing there at all
     for number in range(300):
-        stream.write(numbered(200, first=number))
+        stream.write(numbered(200, first=number), NOW)
     ids = [entry.id for entry in stream.read("", wait_ms=1)]
     assert not stream.has_lost(ids[0])
     stream.acknowledge(ids[100])
@@ -99,5 +102,5 @@ def test_has_lost_when_the_offset_is_trimmed_or_the_stream_is_gone(redis: Redis)
 def test_write_when_nobody_acknowledges_stays_bounded(redis: Redis) -> None:
     stream = TickStream(redis, 7, most_entries=50)
     for number in range(400):
-        stream.write(numbered(200, first=number))
+        stream.write(numbered(200, first=number), NOW)
     assert len(stream) < 60
