@@ -180,8 +180,6 @@ SELECT md5(concat_ws('|',
         WHERE i.id IN (SELECT instrument_id FROM seen)),
     (SELECT string_agg(s::text, ',' ORDER BY s.id) FROM marketdata_split s
         WHERE s.instrument_id IN (SELECT instrument_id FROM seen)),
-    (SELECT max(m.id) FROM marketdata_dataimport m
-        WHERE m.instrument_id IN (SELECT instrument_id FROM seen)),
     (SELECT string_agg(v.id || '@' || v.valid_from, ',' ORDER BY v.id)
         FROM mlweights_weightversion v WHERE v.valid_from IS NOT NULL
         AND (v.instrument_id IS NULL OR v.instrument_id IN (SELECT instrument_id FROM seen)))))

@@ -6,12 +6,13 @@ from typing import Any
 from django.db import close_old_connections
 
 from tradingsite.celery import WALK, app
-from tradingsite.pipelines import ingestion, learning, supervision, trading
+from tradingsite.pipelines import data_care, ingestion, learning, supervision, trading
 
 QUICK: dict[str, Any] = {"soft_time_limit": 20, "time_limit": 30}
 LONG: dict[str, Any] = {"soft_time_limit": 540, "time_limit": 570}
 RETRAIN_SECONDS = 120
 INGEST_SECONDS = 60
+CARE_SECONDS = 60
 
 _seen = {"publish_failures": 0}
 
@@ -30,6 +31,15 @@ def ingest(**_: Any) -> None:
     if supervision.claim_slot("ingest", INGEST_SECONDS):
         with supervision.unhurried():
             supervision.remember("ingest", lambda: asdict(ingestion.ingest_history()))
+
+
+@app.task(name="care", queue="ingest", **LONG)
+def care(**_: Any) -> None:
+    """Look for holes and odd bars, ask providers for what is missing, pack, drop what is old."""
+    close_old_connections()
+    if supervision.claim_slot("care", CARE_SECONDS):
+        with supervision.unhurried():
+            supervision.remember("care", lambda: asdict(data_care.care_for_data()))
 
 
 @app.task(name="score", queue="signals", **QUICK)

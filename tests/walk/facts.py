@@ -77,7 +77,7 @@ def events_per_order() -> dict[str, list[tuple[str, str]]]:
 
 def forget() -> None:
     """Make this process know as little as a new one."""
-    trading._folds._lines.clear()
+    trading._folds.clear()
     trading._desks.clear()
 
 

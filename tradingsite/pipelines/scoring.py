@@ -64,14 +64,10 @@ class Watched:
 
 
 class Folds:
-    """The folds of one process. A cache: losing it costs a rebuild, never a bit."""
+    """The folds of one stream in one process. A cache: losing it costs a rebuild, never a bit."""
 
     def __init__(self) -> None:
         self._lines: dict[LineKey, _Line] = {}
-
-    def forget(self) -> None:
-        """Drop every fold."""
-        self._lines.clear()
 
     def score(
         self, watched: Iterable[Watched], *, closed_at: datetime, sealed_to: datetime

@@ -1,6 +1,7 @@
 """The walk of one account: whatever its record says comes next, until nothing does."""
 
 import time
+from collections import defaultdict
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -36,7 +37,8 @@ SLICE_SECONDS = 0.25
 SEALS_READ = 64
 
 log = structlog.get_logger("walk")
-_folds = Folds()
+# By stream: one stream's seals may run ahead of another's bars of the same instrument.
+_folds: defaultdict[int, Folds] = defaultdict(Folds)
 _desks: dict[int, "Desk"] = {}
 
 
@@ -119,7 +121,8 @@ def _decide_on(step: Step, desk: Desk, deadline: float) -> bool:
 def _decide(instant: SealedInstant, decided_to: datetime, desk: Desk) -> CycleReport | None:
     """Score, then decide one instant; None when the record had something else to do first."""
     watched = _watched(desk, instant.closed_at)
-    scored = _folds.score(watched, closed_at=instant.closed_at, sealed_to=desk.sealed_to)
+    folds = _folds[desk.account.stream_id]
+    scored = folds.score(watched, closed_at=instant.closed_at, sealed_to=desk.sealed_to)
     new = [_new_score(bar) for bar in scored.values() if bar.score.value is not None]
     score_ids = record_scores(closed_at=instant.closed_at, scores=new)
     report = place_orders(
@@ -187,8 +190,6 @@ def _desk_of(account_id: int, sealed_to: datetime) -> Desk:
     known = _desks.get(account_id)
     if known is None or known.fingerprint != fingerprint:
         known = _load_desk(account_id, sealed_to, fingerprint)
-        # An import may have changed bars behind the folds: every worker builds them anew.
-        _folds.forget()
         _desks[account_id] = known
     return replace(known, sealed_to=sealed_to)
 
