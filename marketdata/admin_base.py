@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterable
 from datetime import UTC
 from decimal import Decimal
-from typing import Any
+from typing import Any, ClassVar
 
 from django.contrib import admin
 from django.core.paginator import Paginator
@@ -11,7 +11,10 @@ from django.db import connection, models
 from django.http import HttpRequest
 from django.urls import reverse
 from django.utils.functional import cached_property
-from django.utils.html import format_html
+from django.utils.html import format_html, format_html_join
+from django.utils.safestring import mark_safe
+
+from marketdata.models import DataRevision
 
 # Long texts and lists belong on a row's own page.
 TOO_LONG = (models.JSONField, models.TextField, models.BinaryField)
@@ -103,6 +106,56 @@ class ReadOnlyAdmin(LinkedAdmin):
     def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> list[str]:
         """Return every column."""
         return self.get_fields(request, obj)
+
+
+class OldDataFilter(admin.SimpleListFilter):
+    """Picks the rows whose bars changed after they were made."""
+
+    title = "data changed later"
+    parameter_name = "on_old_data"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
+        """Offer both."""
+        return [("yes", "yes"), ("no", "no")]
+
+    def queryset(self, request: HttpRequest, queryset: Any) -> Any:
+        """Return the rows chosen; the page annotates them."""
+        if self.value() not in {"yes", "no"}:
+            return queryset
+        return queryset.filter(is_on_old_data=self.value() == "yes")
+
+
+class OldDataAdmin(ReadOnlyAdmin):
+    """Rows made of bars, which says where those bars were corrected or filled in later."""
+
+    old_data: ClassVar[models.Exists]
+
+    def changes_of(self, row: Any) -> "models.QuerySet[DataRevision]":
+        """Return what changed the row's bars after it was made."""
+        raise NotImplementedError
+
+    def get_queryset(self, request: HttpRequest) -> "models.QuerySet[Any]":
+        """Return the rows, each with the answer."""
+        return super().get_queryset(request).annotate(is_on_old_data=self.old_data)
+
+    def get_fields(self, request: HttpRequest, obj: Any = None) -> list[Any]:
+        """Return every column, and what changed later."""
+        return [*super().get_fields(request, obj), "later_changes"]
+
+    @admin.display(description="data changed later", boolean=True)
+    def on_old_data(self, row: Any) -> bool:
+        """Tell whether the row's bars changed after it was made."""
+        return bool(row.is_on_old_data)
+
+    @admin.display(description="data changed later")
+    def later_changes(self, row: Any) -> str:
+        """Return the revisions as links."""
+        address = "admin:marketdata_datarevision_change"
+        found = (
+            (reverse(address, args=[one.pk]), one, f"{one.created_at:%Y-%m-%d %H:%M}")
+            for one in self.changes_of(row)[:COLUMNS_SHOWN]
+        )
+        return format_html_join(mark_safe("<br>"), '<a href="{}">{}, {} UTC</a>', found) or "no"
 
 
 def shown_as(field: "models.Field[Any, Any]") -> str:

@@ -4,9 +4,13 @@ from bisect import bisect_right
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
+
+from django.db.models import Exists, OuterRef, QuerySet
 
 from domain.signals import WeightSet
-from mlweights.models import WeightVersion
+from marketdata.models import DataRevision
+from mlweights.models import Score, TrainingRun, WeightVersion
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,3 +56,45 @@ def weight_history(instrument_ids: Sequence[int]) -> WeightHistory:
     own = WeightVersion.objects.filter(instrument_id__in=instrument_ids)
     default = WeightVersion.objects.filter(instrument__isnull=True, group="", timeframe="")
     return WeightHistory([*own.exclude(valid_from=None), *default.exclude(valid_from=None)])
+
+
+# What was scored or learned from bars that were corrected or came later
+
+
+def changes_under_score(score: Score) -> QuerySet[DataRevision]:
+    """Return what changed the bars under the score after it was made, newest first."""
+    return _changes(
+        *(score.instrument_id, score.timeframe, score.created_at, score.closed_at),
+        since=score.bars_from,
+    )
+
+
+def changes_under_run(run: TrainingRun) -> QuerySet[DataRevision]:
+    """Return what changed the bars a run learned from after it began, newest first."""
+    return _changes(run.instrument_id, run.timeframe, run.created_at, run.as_of)
+
+
+def score_on_old_data(score: str = "") -> Exists:
+    """Return a condition on scores, or on rows that point at one by the prefix `score`."""
+    names = ("instrument_id", "timeframe", "created_at", "closed_at")
+    columns = (OuterRef(f"{score}{name}") for name in names)
+    return Exists(_changes(*columns, since=OuterRef(f"{score}bars_from")))
+
+
+def run_on_old_data() -> Exists:
+    """Return a condition on training runs."""
+    names = ("instrument_id", "timeframe", "created_at", "as_of")
+    return Exists(_changes(*map(OuterRef, names)))
+
+
+def _changes(
+    instrument: Any, timeframe: Any, made_at: Any, before: Any, *, since: Any = None
+) -> QuerySet[DataRevision]:
+    """Return the revisions of a series made after `made_at` that meet bars of [since, before)."""
+    found = DataRevision.objects.filter(
+        instrument_id=instrument,
+        timeframe=timeframe,
+        created_at__gt=made_at,
+        first_opened_at__lt=before,
+    )
+    return found if since is None else found.filter(last_opened_at__gte=since)

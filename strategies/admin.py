@@ -1,8 +1,11 @@
 """Admin of the strategies floor; the desk adds to bots what starts and stops them."""
 
 from django.contrib import admin
+from django.db.models import QuerySet
 
-from marketdata.admin_base import ReadOnlyAdmin, register_facts
+from marketdata.admin_base import OldDataAdmin, OldDataFilter, ReadOnlyAdmin, register_facts
+from marketdata.models import DataRevision
+from mlweights.queries import changes_under_score, score_on_old_data
 from strategies.models import Bot, Hold, Signal
 
 
@@ -15,19 +18,21 @@ class BotAdmin(ReadOnlyAdmin):
     search_fields = ("name", "strategy")
 
 
-register_facts(
-    (
-        (Hold, {"search_fields": ("bot__name",), "list_filter": ("bot", "closed_at")}),
-        (
-            Signal,
-            {
-                "search_fields": ("key", "reason"),
-                "list_filter": ("source", "side", "bot", "instrument", "closed_at"),
-                "list_display": (
-                    *("key", "closed_at", "instrument_link", "bot_link", "side", "source"),
-                    *("score_link", "reason"),
-                ),
-            },
-        ),
+@admin.register(Signal)
+class SignalAdmin(OldDataAdmin):
+    """Signals with the score behind each."""
+
+    old_data = score_on_old_data("score__")
+    search_fields = ("key", "reason")
+    list_filter = ("source", "side", OldDataFilter, "bot", "instrument", "closed_at")
+    list_display = (
+        *("key", "closed_at", "instrument_link", "bot_link", "side", "source"),
+        *("score_link", "reason", "on_old_data"),
     )
-)
+
+    def changes_of(self, row: Signal) -> QuerySet[DataRevision]:
+        """Return what changed the bars of the score behind the signal."""
+        return changes_under_score(row.score) if row.score else DataRevision.objects.none()
+
+
+register_facts(((Hold, {"search_fields": ("bot__name",), "list_filter": ("bot", "closed_at")}),))

@@ -11,7 +11,9 @@ from domain.errors import PlumblineError
 from domain.money import from_nano
 from domain.orders import side_word
 from execution.models import Fill, Order, OrderEvent
+from marketdata.models import DataRevision
 from mlweights.models import Score, TrainingRun, WeightVersion
+from mlweights.queries import changes_under_run, changes_under_score
 from risk.models import Decision
 from strategies.models import Signal
 
@@ -103,6 +105,18 @@ class Contribution:
 
 
 @dataclass(frozen=True, slots=True)
+class WhyChange:
+    """A change of the bars under something, made after it: the record no longer shows them."""
+
+    revision: int
+    kind: str
+    bars: int
+    first_opened_at: datetime
+    last_opened_at: datetime
+    created_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
 class WhyScore:
     """The score behind the signal, and the bars it was made of."""
 
@@ -114,6 +128,7 @@ class WhyScore:
     bars_from: datetime
     bars_hash: str
     closed_at: datetime
+    changed_later: tuple[WhyChange, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,6 +157,7 @@ class WhyTraining:
     measures: dict[str, Any]
     state: str
     reason: str
+    changed_later: tuple[WhyChange, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,6 +174,7 @@ class Why:
     training: WhyTraining | None
 
 
+MOST_CHANGES = 20
 CHAIN = (
     "account",
     "instrument",
@@ -168,7 +185,7 @@ CHAIN = (
 
 
 def why(order_id: int) -> Why:
-    """Return everything the order came from, in three queries."""
+    """Return everything the order came from: three queries, and one for each past that changed."""
     order = Order.objects.select_related(*CHAIN).filter(pk=order_id).first()
     if order is None:
         raise UnknownOrderError(f"unknown order {order_id}")
@@ -260,6 +277,18 @@ def _score(score: Score) -> WhyScore:
         bars_from=score.bars_from,
         bars_hash=score.bars_hash,
         closed_at=score.closed_at,
+        changed_later=tuple(map(_change, changes_under_score(score)[:MOST_CHANGES])),
+    )
+
+
+def _change(found: DataRevision) -> WhyChange:
+    return WhyChange(
+        revision=found.pk,
+        kind=found.kind,
+        bars=found.bars,
+        first_opened_at=found.first_opened_at,
+        last_opened_at=found.last_opened_at,
+        created_at=found.created_at,
     )
 
 
@@ -297,4 +326,5 @@ def _training(run: TrainingRun) -> WhyTraining:
         measures=run.measures,
         state=run.state,
         reason=run.reason,
+        changed_later=tuple(map(_change, changes_under_run(run)[:MOST_CHANGES])),
     )

@@ -4,7 +4,8 @@ Accounts, instruments, bots, streams and profiles are shown and asked for by the
 everything else that is pointed at by its id. Decimals are text without trailing zeros.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from types import MappingProxyType
 from typing import Any, ClassVar
 
 import django_filters
@@ -114,13 +115,17 @@ def refuse_unknown_parameters(view: Any) -> None:
 
 
 def facts_of(
-    model: type[models.Model], *, fields: Sequence[str] | None = None
+    model: type[models.Model], *, fields: Sequence[str] | None = None, told: Sequence[str] = ()
 ) -> type[FactSerializer]:
-    """Return the serializer of a model: all its columns, or `fields`."""
+    """Return the serializer of a model: all its columns, or `fields`.
+
+    `told` are yes-or-no answers that the view computes.
+    """
+    answers = {name: serializers.BooleanField(read_only=True) for name in told}
     meta = type("Meta", (), {"model": model, "fields": fields or "__all__", "read_only": True})
     name = f"{model.__name__}Serializer"
     doc = f"One row of {model._meta.verbose_name_plural}."
-    return type(name, (FactSerializer,), {"Meta": meta, "__doc__": doc})
+    return type(name, (FactSerializer,), {"Meta": meta, "__doc__": doc, **answers})
 
 
 def view_of(
@@ -130,18 +135,20 @@ def view_of(
     role: str = "viewer",
     words: Sequence[str] = (),
     base: type[FactViewSet] = FactViewSet,
+    told: Mapping[str, models.Exists] = MappingProxyType({}),
 ) -> type[FactViewSet]:
     """Return the read view of a serializer's model, one query whatever the number of rows.
 
-    It filters by every relation, choice, yes-or-no and time column, and by the `words` columns.
+    It filters by every relation, choice, yes-or-no and time column, by the `words` columns, and
+    by what is `told` of each row beyond its columns.
     """
     model: type[models.Model] = serializer.Meta.model
     body = {
         "__doc__": model.__doc__,
         "__module__": model.__module__.replace(".models.", ".api."),
         "serializer_class": serializer,
-        "queryset": _queryset(model),
-        "filterset_class": _filters(model, words),
+        "queryset": _queryset(model).annotate(**told),
+        "filterset_class": _filters(model, words, told),
         "required_role": role,
         "lookup_field": lookup,
         "lookup_value_regex": r"\d+" if lookup == "pk" else r"[^/]+",
@@ -162,8 +169,10 @@ def _has_relation(model: type[models.Model], name: str) -> bool:
     return any(field.name == name for field in model._meta.fields if field.is_relation)
 
 
-def _filters(model: type[models.Model], words: Sequence[str]) -> type[FactFilters]:
-    found: dict[str, django_filters.Filter] = {}
+def _filters(
+    model: type[models.Model], words: Sequence[str], told: Iterable[str]
+) -> type[FactFilters]:
+    found: dict[str, django_filters.Filter] = {one: django_filters.BooleanFilter() for one in told}
     for field in model._meta.fields:
         found.update(_filters_of(field, is_word=field.name in words))
     meta = type("Meta", (), {"model": model, "fields": []})

@@ -5,4 +5,4 @@ from strategies.models import Bot, Hold, Signal
 
 BotSerializer = facts_of(Bot)
 HoldSerializer = facts_of(Hold)
-SignalSerializer = facts_of(Signal)
+SignalSerializer = facts_of(Signal, told=("on_old_data",))

@@ -5,6 +5,7 @@ import typing
 from dataclasses import fields, is_dataclass
 from datetime import datetime
 from decimal import Decimal
+from functools import cache
 from typing import Any
 
 from rest_framework import serializers
@@ -21,6 +22,7 @@ PLAIN: dict[Any, tuple[type[serializers.Field[Any, Any, Any, Any]], dict[str, An
 }
 
 
+@cache  # one shape, one name in the schema
 def serializer_for(kind: type) -> type[serializers.Serializer[Any]]:
     """Return a serializer that reads instances of the dataclass."""
     hints = typing.get_type_hints(kind)

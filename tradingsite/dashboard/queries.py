@@ -18,6 +18,7 @@ from execution.queries import day_start_equity
 from marketdata.models import Account, Instrument, Seal, Split, Stream
 from marketdata.queries import last_closes
 from mlweights.models import Score, WeightVersion
+from mlweights.queries import score_on_old_data
 from risk.models import Control, Decision, Halt
 from strategies.models import Bot, Hold, Signal
 from tradingsite.dashboard.charts import CurvePoint
@@ -502,7 +503,11 @@ def signal_rows(
     if wanted.get("side") in ("buy", "sell"):
         chosen = chosen.filter(side=1 if wanted["side"] == "buy" else -1)
     found, older = _newest(
-        chosen.select_related("instrument", "bot", "score"), wanted.get("before", ""), limit
+        chosen.select_related("instrument", "bot", "score").annotate(
+            is_on_old_data=score_on_old_data("score__")
+        ),
+        wanted.get("before", ""),
+        limit,
     )
     ids = [one.pk for one in found]
     decisions = {one.signal_id: one for one in Decision.objects.filter(signal_id__in=ids)}
