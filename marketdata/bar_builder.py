@@ -37,7 +37,16 @@ BUILT_BAR = np.dtype(
     ]
 )
 BuiltBars = NDArray[np.void]  # rows of BUILT_BAR
-NEWEST = np.dtype([("ts", "<i8"), ("price", "<f8"), ("instrument", "<i8")])
+# An instrument's newest tick, and the bar that got a tick last: most go where the last one went.
+NEWEST = np.dtype(
+    [
+        ("ts", "<i8"),
+        ("price", "<f8"),
+        ("instrument", "<i8"),
+        ("opened_at", "<i8"),
+        ("slot", "<i8"),
+    ]
+)
 
 
 class BadToleranceError(PlumblineError):
@@ -64,6 +73,10 @@ class BarBuilder:
                 f"a tolerance of {tolerance_seconds:g} s does not lie between 0 and one bar"
                 f" ({timeframe.seconds} s)"
             )
+        # numba takes half a second to load: only who builds bars pays.
+        from marketdata.bar_kernel import add_ticks, close_bars  # noqa: PLC0415
+
+        self._add, self._close = add_ticks, close_bars
         self.counts = np.zeros(len(TickReason), dtype=np.int64)
         self._length = timeframe.seconds * MICROS
         self._tolerance = round(tolerance_seconds * MICROS)
@@ -76,19 +89,22 @@ class BarBuilder:
         self._open = np.zeros((len(ids), 2), dtype=BUILT_BAR)
         self._newest = np.zeros(len(ids), dtype=NEWEST)
         self._newest["ts"], self._newest["instrument"] = NEVER, ids
+        self._newest["opened_at"] = NEVER
         self._done = np.empty(FIRST_BUFFER, dtype=BUILT_BAR)
         self._used = 0
 
     def add(self, ticks: TickArray) -> None:
         """Take ticks in order of arrival; late and unknown ones are only counted."""
-        from marketdata.bar_kernel import add_ticks  # noqa: PLC0415 - numba: half a second to load
-
         # One kind of array, so that one piece of machine code serves all callers.
-        rows = np.require(ticks, dtype=TICK, requirements=("C", "A")).view()
-        rows.flags.writeable = False
+        rows = ticks
+        if ticks.dtype is not TICK or not (ticks.flags.c_contiguous and ticks.flags.aligned):
+            rows = np.require(ticks, dtype=TICK, requirements=("C", "A"))
+        if rows.flags.writeable:
+            rows = rows.view()
+            rows.flags.writeable = False
         at = 0
         while True:
-            at, self._used = add_ticks(
+            at, self._used = self._add(
                 rows,
                 at,
                 self._places,
@@ -111,13 +127,11 @@ class BarBuilder:
 
         From now on ticks before `until` are late. It never moves back.
         """
-        from marketdata.bar_kernel import close_bars  # noqa: PLC0415 - numba: half a second to load
-
         until -= until % self._length
         room = self._used + 2 * len(self._open)
         if room > len(self._done):
             self._done = np.concatenate([self._done, np.empty(room, dtype=BUILT_BAR)])
-        self._used = close_bars(self._open, until, self._done, self._used)
+        self._used = self._close(self._open, until, self._done, self._used)
         held = self._done[: self._used]
         is_due = held["closed_at"] <= until
         bars, kept = held[is_due], held[~is_due].copy()
@@ -133,7 +147,7 @@ class BarBuilder:
         return bool((self._newest["ts"] >= until + self._tolerance).all())
 
     def newest(self) -> NDArray[np.void]:
-        """Return the newest tick (`NEWEST`) of each instrument that has had one."""
+        """Return `NEWEST` rows: the newest tick of each instrument that has had one."""
         found: NDArray[np.void] = self._newest[self._newest["ts"] > NEVER]
         return found
 

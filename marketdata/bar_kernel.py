@@ -79,9 +79,11 @@ def add_ticks(  # type: ignore[no-untyped-def]  # noqa: PLR0913, PLR0917 - compi
         if ts < floor or ts < last["ts"] - tolerance:
             counts[LATE] += 1
             continue
-        number = ts // length
-        bar = open_bars[place, number & 1]
-        if bar["ticks"] > 0 and bar["opened_at"] == number * length:
+        if not 0 <= ts - last["opened_at"] < length:  # a division is the dearest step here
+            number = ts // length
+            last["opened_at"], last["slot"] = number * length, number & 1
+        bar = open_bars[place, last["slot"]]
+        if bar["ticks"] > 0 and bar["opened_at"] == last["opened_at"]:
             extend_bar(bar, tick)
         else:
             if bar["ticks"] > 0:
@@ -89,7 +91,7 @@ def add_ticks(  # type: ignore[no-untyped-def]  # noqa: PLR0913, PLR0917 - compi
                     return at, used
                 done[used] = bar
                 used += 1
-            begin_bar(bar, tick, number * length, length)
+            begin_bar(bar, tick, last["opened_at"], length)
         if ts >= last["ts"]:
             last["ts"] = ts
             last["price"] = tick["price"]

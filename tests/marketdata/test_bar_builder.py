@@ -192,7 +192,10 @@ def test_newest_when_asked_gives_the_last_price_by_time() -> None:
     builder.add(
         rows_of([(1, BEGIN + 9, 4.0, 1.0), (5, BEGIN + 3, 7.0, 1.0), (1, BEGIN + 8, 3.0, 1.0)])
     )
-    assert builder.newest().tolist() == [(BEGIN + 9, 4.0, 1), (BEGIN + 3, 7.0, 5)]
+    assert builder.newest()[["ts", "price", "instrument"]].tolist() == [
+        (BEGIN + 9, 4.0, 1),
+        (BEGIN + 3, 7.0, 5),
+    ]
 
 
 def test_close_when_asked_for_less_holds_the_rest_back() -> None:

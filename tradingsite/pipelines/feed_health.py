@@ -55,7 +55,7 @@ class FeedHealth:
     def _say_prices(self, ticks: TickBars) -> None:
         moved = {
             instrument_id: (ts, price)
-            for ts, price, instrument_id in ticks.newest().tolist()
+            for ts, price, instrument_id in ticks.newest()[["ts", "price", "instrument"]].tolist()
             if self._quoted.get(instrument_id) != ts
         }
         self._quoted.update({one: ts for one, (ts, _) in moved.items()})
