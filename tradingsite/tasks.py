@@ -33,7 +33,7 @@ def ingest(**_: Any) -> None:
             supervision.remember("ingest", lambda: asdict(ingestion.ingest_history()))
 
 
-@app.task(name="care", queue="ingest", **LONG)
+@app.task(name="care", queue="research", **LONG)
 def care(**_: Any) -> None:
     """Look for holes and odd bars, ask providers for what is missing, pack, drop what is old."""
     close_old_connections()

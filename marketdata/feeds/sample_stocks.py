@@ -61,7 +61,9 @@ class SampleStocksFeed(Feed):
     def instruments(self) -> Iterator[FeedInstrument]:
         """Yield the five stocks."""
         for symbol, venue in VENUES.items():
-            yield FeedInstrument(venue, symbol, "equity", "USD", TICK_SIZE, LOT_SIZE)
+            yield FeedInstrument(
+                *(venue, symbol, "equity", "USD", TICK_SIZE, LOT_SIZE), calendar="NYSE"
+            )
 
     def history(
         self, *, symbol: str, timeframe: Timeframe, since: datetime, until: datetime

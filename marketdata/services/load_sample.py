@@ -44,6 +44,7 @@ def load_sample() -> LoadedSample:
                     "currency": one.currency,
                     "tick_size": one.tick_size,
                     "lot_size": one.lot_size,
+                    "calendar": one.calendar,
                 },
             )
             instruments += is_new
