@@ -12,6 +12,7 @@ from redis.exceptions import RedisError
 
 from tradingsite.celery import PublishFailures
 from tradingsite.monitoring.heartbeats import ages, redis_client
+from tradingsite.monitoring.tick_counts import tick_counts
 from tradingsite.processes import desk_processes
 
 # name, help, labels, statement whose rows are the labels and then the value
@@ -73,6 +74,21 @@ RECORD: tuple[tuple[str, str, tuple[str, ...], str], ...] = (
             "SELECT name, extract(epoch FROM clock_timestamp() - heartbeat_at)"
             " FROM marketdata_stream WHERE heartbeat_at IS NOT NULL"
         ),
+    ),
+    (
+        "plumbline_data_silence_seconds",
+        "Seconds since a live stream's provider last brought data.",
+        ("stream",),
+        (
+            "SELECT name, extract(epoch FROM clock_timestamp() - data_at)"
+            " FROM marketdata_stream WHERE kind = 'live' AND data_at IS NOT NULL"
+        ),
+    ),
+    (
+        "plumbline_feed_mute",
+        "1 while a live stream brings nothing although its market is open.",
+        ("stream",),
+        "SELECT name, is_mute::int FROM marketdata_stream WHERE kind = 'live'",
     ),
     (
         "plumbline_seal_lag_seconds",
@@ -151,6 +167,7 @@ class RedisCollector(Collector):
             with redis_client() as redis:
                 lengths = [([lane], redis.llen(lane)) for lane in lanes]
                 alive = [([name], age) for name, age in sorted(ages(redis).items())]
+                ticks = tick_counts(redis)
         except (RedisError, OSError):
             yield _single("plumbline_redis_up", "1 while Redis answers.", value=False)
             return
@@ -166,6 +183,12 @@ class RedisCollector(Collector):
             "Seconds since a worker or beat last gave a sign of life.",
             ("process",),
             [(*labels, value) for labels, value in alive],
+        )
+        yield _family(
+            "plumbline_ticks_total",
+            "Ticks of live streams: fine, or why they are in no bar.",
+            ("stream", "reason"),
+            ticks,
         )
 
 

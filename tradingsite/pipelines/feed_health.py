@@ -11,10 +11,10 @@ from marketdata.pending_history import PendingHistory
 from marketdata.services.connect_provider import report_health
 from marketdata.services.publish_quotes import publish_quotes
 from tradingsite.monitoring.alerts import clear_alert, raise_alert
+from tradingsite.monitoring.tick_counts import count_ticks
 from tradingsite.pipelines.tick_bars import TickBars
 from tradingsite.pipelines.tick_link import LinkStatus, TickLink, micros_now
 
-COUNTS_KEY = "plumbline:tick_counts:"
 FEED_MUTE = "feed_mute"
 QUOTE_SECONDS = 0.25
 REPORT_SECONDS = 1.0
@@ -45,8 +45,8 @@ class FeedHealth:
         if now - self._reported_at < REPORT_SECONDS:
             return
         self._reported_at = now
-        if ticks is not None:
-            self._count(ticks)
+        if ticks is not None and (counts := ticks.take_counts()):
+            count_ticks(self._redis, self._stream.name, counts)
         if link is not None:
             self._say(link.status, is_mute=link.is_mute())
         elif history is not None:
@@ -60,14 +60,6 @@ class FeedHealth:
         }
         self._quoted.update({one: ts for one, (ts, _) in moved.items()})
         publish_quotes(redis=self._redis, stream=self._stream.name, prices=moved)
-
-    def _count(self, ticks: TickBars) -> None:
-        counts = ticks.take_counts()
-        if counts:
-            pipeline = self._redis.pipeline(transaction=False)
-            for reason, count in counts.items():
-                pipeline.hincrby(f"{COUNTS_KEY}{self._stream.name}", reason, count)
-            pipeline.execute()
 
     def _say_polled(self, history: PendingHistory) -> None:
         state = "down" if history.failure else "connected" if history.answered_at else "idle"
