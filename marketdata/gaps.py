@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from domain.bars import BarSeries, IntArray, Timeframe, picked
-from marketdata.calendars import Calendar, Spans, week_number
+from marketdata.calendars import Calendar, Spans, is_among, week_number
 
 BoolArray = NDArray[np.bool_]
 
@@ -83,10 +83,7 @@ def _present(
     opened_at: IntArray, expected: IntArray, calendar: Calendar, timeframe: Timeframe
 ) -> BoolArray:
     """Tell per expected bar whether it is there."""
-    found: BoolArray = np.isin(
-        _names(expected, calendar, timeframe), _names(opened_at, calendar, timeframe)
-    )
-    return found
+    return is_among(_names(expected, calendar, timeframe), _names(opened_at, calendar, timeframe))
 
 
 def _names(opened_at: IntArray, calendar: Calendar, timeframe: Timeframe) -> IntArray:
