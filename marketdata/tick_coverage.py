@@ -18,11 +18,6 @@ class TickCoverage:
         self._hole_from: int | None = None if is_connected else whole_to
         self._holes: list[tuple[int, int]] = []
 
-    @property
-    def is_connected(self) -> bool:
-        """Tell whether ticks have been complete since some instant, up to now."""
-        return self._hole_from is None
-
     def saw(self, newest: int) -> None:
         """Note the time of a tick."""
         self._seen_to = max(self._seen_to, newest)
@@ -47,7 +42,3 @@ class TickCoverage:
     def forget(self, until: int) -> None:
         """Drop what only concerns bars that close by `until`."""
         self._holes = [(begin, end) for begin, end in self._holes if end > until]
-
-    def needs(self, until: int) -> bool:
-        """Tell whether a hole reaches beyond `until`."""
-        return self._hole_from is not None or any(end > until for _, end in self._holes)
