@@ -5,7 +5,7 @@ itself. It makes one call where the port is called once: cutting a long history 
 retrying, failing over and reconnecting are the caller's work, written once for all feeds.
 """
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from dataclasses import MISSING, dataclass, field, fields
 from datetime import datetime, timedelta
 from decimal import Decimal
@@ -236,13 +236,13 @@ class Feed:
 
     def subscribe_ticks(
         self, *, symbols: Sequence[str], should_stop: ShouldStop
-    ) -> Iterator[TickArray | None]:
+    ) -> Generator[TickArray | None, None, None]:
         """Yield ticks as they come: rows of `domain.ticks.TICK`, never none, in order of arrival.
 
         Their `instrument` is the symbol's place in `symbols`: a feed knows no ids.
         None comes at least once a second while no tick does: the connection lives and is mute.
         A connection that fails or ends raises `FeedUnavailableError`; connecting again is the
-        caller's work. The iterator ends on `should_stop` alone.
+        caller's work. It ends on `should_stop` alone; closing it closes the connection.
         """
         self._refuse("delivers no ticks")
 

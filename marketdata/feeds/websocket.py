@@ -6,7 +6,7 @@ connection that fails, closes or stops answering pings ends the subscription.
 
 import json
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Generator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, NoReturn
@@ -75,7 +75,7 @@ class WebsocketFeed(Feed):
 
     def subscribe_ticks(
         self, *, symbols: Sequence[str], should_stop: ShouldStop
-    ) -> Iterator[TickArray | None]:
+    ) -> Generator[TickArray | None, None, None]:
         """Yield what the bridge sends; None as soon as it is connected, and while it is mute."""
         places = {symbol: place for place, symbol in enumerate(symbols)}
         self.budget.take()
