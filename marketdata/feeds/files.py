@@ -46,6 +46,8 @@ ENDINGS = (".csv", ".csv.gz", ".parquet")
 # A last line without its end may still be growing; after this long it is what was meant.
 WRITING_SECONDS = 5.0
 POLL_SECONDS = 0.5
+# Rows of settled files kept in memory: about 60 MB.
+MOST_KEPT = 1_000_000
 # A large file that changes all the time may not keep the process reading all the time.
 REST_PER_READ = 5.0
 
@@ -99,6 +101,7 @@ class FilesFeed(Feed):
         super().__init__(options, budget)
         self.folder = Path(options.folder)
         self._sleep, self._monotonic, self._now = sleep, monotonic, now
+        self._kept: dict[Path, _Watched] = {}
 
     @property
     def capabilities(self) -> FeedCapabilities:
@@ -176,16 +179,37 @@ class FilesFeed(Feed):
         return max(newest, default=0)
 
     def _read(self, path: Path, timeframe: Timeframe) -> BarSeries:
-        """Return the file's good rows that have closed, without a line that still grows."""
+        """Return the file's good rows that have closed."""
+        try:
+            found = path.stat()
+        except OSError as error:
+            raise BadBarFileError(f"{path}: {error.strerror or error}") from None
+        state = (found.st_mtime_ns, found.st_size)
+        kept = self._kept.get(path)
+        if kept is not None and kept.state == state:
+            bars = kept.bars
+        else:
+            bars = self._read_whole(path, timeframe)
+            if self._age(found.st_mtime) > WRITING_SECONDS:
+                self._keep(path, _Watched(state, bars))
+        return picked(bars, bars.closed_at <= to_micros(self._now()))
+
+    def _keep(self, path: Path, read: _Watched) -> None:
+        """Remember a file that nobody writes to: a live stream asks for its end every second."""
+        self._kept.pop(path, None)
+        self._kept[path] = read
+        while sum(len(one.bars) for one in self._kept.values()) > MOST_KEPT:
+            del self._kept[next(iter(self._kept))]
+
+    def _read_whole(self, path: Path, timeframe: Timeframe) -> BarSeries:
+        """Return the file's good rows, without a line that still grows."""
         is_whole = self._is_whole(path)
         chunks = list(read_bar_file(path, timeframe=timeframe))
         lines = np.concatenate([one.line for one in chunks])
         fine = np.concatenate([one.reasons == 0 for one in chunks])
         if not (is_whole and self._is_whole(path)):
             fine &= lines < lines.max()
-        bars = joined([one.bars for one in chunks])
-        fine &= bars.closed_at <= to_micros(self._now())
-        return picked(bars, fine)
+        return picked(joined([one.bars for one in chunks]), fine)
 
     def _is_whole(self, path: Path) -> bool:
         """Tell whether the file ends with a line's end, or nobody has touched it for a while."""

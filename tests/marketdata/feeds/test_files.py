@@ -13,6 +13,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from domain.bars import Timeframe, to_micros
+from marketdata.feeds import files
 from marketdata.feeds.base import (
     BadFeedOptionsError,
     FeedInstant,
@@ -110,6 +111,30 @@ def test_history_when_the_last_bar_is_open_leaves_it_out(tmp_path: Path) -> None
     (tmp_path / "X_AAA_1m.csv").write_text(HEAD + rows(0, 1))
     clock = Clock(wall=T0 + 1.5 * MINUTE)
     assert minutes_of(feed_of(tmp_path, clock)) == [0]
+
+
+def test_history_when_a_settled_file_changes_is_read_again(tmp_path: Path) -> None:
+    path = tmp_path / "X_AAA_1m.csv"
+    path.write_text(HEAD + rows(0, 1))
+    feed = feed_of(tmp_path)
+    assert (minutes_of(feed), minutes_of(feed)) == ([0, 1], [0, 1])
+    assert len(feed._kept) == 1
+    path.write_text(HEAD + rows(0, 1, 2))
+    assert minutes_of(feed) == [0, 1, 2]
+    path.unlink()
+    with pytest.raises(UnknownSymbolError):
+        minutes_of(feed)
+
+
+def test_history_when_files_are_many_forgets_the_oldest(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(files, "MOST_KEPT", 5)
+    feed = feed_of(tmp_path)
+    for name in "ABC":
+        (tmp_path / f"X_{name}_1m.csv").write_text(HEAD + rows(0, 1))
+        assert minutes_of(feed, f"X_{name}") == [0, 1]
+    assert [path.name for path in feed._kept] == ["X_B_1m.csv", "X_C_1m.csv"]
 
 
 @pytest.mark.parametrize("content", [b"", HEAD.encode(), b"a,b\n1,2\n"])
