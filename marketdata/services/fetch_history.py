@@ -5,6 +5,7 @@ transaction should be open around a call: providers take seconds.
 """
 
 import json
+import threading
 import time
 from collections import Counter
 from collections.abc import Sequence
@@ -279,11 +280,18 @@ def _wrong_timeframe(opened_at: IntArray, timeframe: Timeframe) -> Timeframe | N
     return next((one for one in Timeframe if one.seconds == usual), None)
 
 
-_feeds: dict[int, tuple[tuple[Any, ...], float, Feed]] = {}
+class _Feeds(threading.local):
+    """The feeds of this thread: the clients of exchanges are not made for several at once."""
+
+    def __init__(self) -> None:
+        self.by_provider: dict[int, tuple[tuple[Any, ...], float, Feed]] = {}
+
+
+_feeds = _Feeds()
 
 
 def _kept_feed(provider: Provider, patience_seconds: float) -> Feed:
-    """Return the provider's feed, the same one for a while unless its row has changed."""
+    """Return the provider's feed, this thread's same one for a while unless its row has changed."""
     row = (
         provider.feed,
         json.dumps(provider.options, sort_keys=True),
@@ -292,9 +300,9 @@ def _kept_feed(provider: Provider, patience_seconds: float) -> Feed:
         provider.burst,
         patience_seconds,
     )
-    kept = _feeds.get(provider.pk)
+    kept = _feeds.by_provider.get(provider.pk)
     if kept is not None and kept[0] == row and time.monotonic() - kept[1] < KEEP_FEED_SECONDS:
         return kept[2]
     feed = feed_of(provider, longest_wait_seconds=patience_seconds)
-    _feeds[provider.pk] = (row, time.monotonic(), feed)
+    _feeds.by_provider[provider.pk] = (row, time.monotonic(), feed)
     return feed

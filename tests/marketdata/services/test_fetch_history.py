@@ -1,6 +1,7 @@
 """History from several providers: in order, again, or from the next; nothing bad, nothing lost."""
 
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -46,7 +47,7 @@ LAST_MS = to_micros(T0 + 2999 * MINUTE) // 1000
 
 @pytest.fixture(autouse=True)
 def new_feeds() -> None:
-    module._feeds.clear()
+    module._feeds.by_provider.clear()
 
 
 @pytest.fixture
@@ -168,7 +169,7 @@ def test_fetch_history_when_one_keeps_failing_takes_the_next(
     # And it is itself again as soon as it answers.
     server.faults = []
     Provider.objects.filter(feed="files").update(is_enabled=False)
-    module._feeds.clear()
+    module._feeds.by_provider.clear()
     if "may be made" not in line:
         assert told(fetch(instrument, 0, 5)) == [("exchange", [0, 1, 2, 3, 4])]
         provider.refresh_from_db()
@@ -327,6 +328,23 @@ def test_fetch_history_when_asking_again_changes_nothing_asks_once(
     with pytest.raises(HistoryUnavailableError):
         fetch(instrument, 0, 5)
     assert ScriptedFeed.calls == calls
+
+
+def test_fetch_history_when_asked_often_keeps_the_exchange_s_markets_until_the_row_changes(
+    server: ExchangeServer, instrument: Instrument
+) -> None:
+    provider = exchange(server)
+    for _ in range(3):
+        fetch(instrument, 0, 2)
+    assert (server.calls_of("/exchangeInfo"), server.calls_of("/klines")) == (1, 3)
+    provider.options["timeout_seconds"] = 3.0
+    provider.save()
+    fetch(instrument, 0, 2)
+    assert server.calls_of("/exchangeInfo") == 2
+    mine = module._kept_feed(provider, 1.0)
+    with ThreadPoolExecutor(1) as another_thread:
+        assert another_thread.submit(module._kept_feed, provider, 1.0).result() is not mine
+    assert module._kept_feed(provider, 1.0) is mine
 
 
 def test_providers_in_order_when_one_failed_just_now_puts_it_last() -> None:
