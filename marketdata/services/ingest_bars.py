@@ -26,7 +26,7 @@ from marketdata.services.staging import Columns, Staging
 COPY_FROM_ROWS = 2_000
 # First half of the advisory lock's key; account locks use another.
 STREAM_LOCKS = 20_017
-SERIES_LOCKS = 20_019
+SERIES_LOCKS = 20_021
 NEVER = np.iinfo(np.int64).max
 
 VALUES: Columns = (
