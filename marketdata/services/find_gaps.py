@@ -6,6 +6,7 @@ from datetime import datetime, timedelta
 
 import numpy as np
 from django.db import connection, transaction
+from django.db.models import Min
 
 from domain.bars import Timeframe, from_micros, to_micros
 from marketdata.calendars import Spans, calendar_named, runs_of
@@ -54,17 +55,21 @@ def find_gaps(
     """
     calendar = calendar_named(instrument.calendar)
     if calendar is None:
+        # Nobody can say any more what is missing, so nothing may block.
+        DataGap.objects.filter(
+            instrument=instrument, timeframe=timeframe.value, state="open"
+        ).delete()
         return FoundGaps(is_known=False)
     with transaction.atomic():
         _lock_ledger(instrument.pk)
-        rows = list(
-            DataGap.objects.filter(instrument=instrument, timeframe=timeframe.value).order_by(
-                "first_opened_at"
-            )
-        )
-        begin = _begin(instrument, timeframe, rows, since)
+        begin = _begin(instrument, timeframe, since)
         if begin is None:
             return FoundGaps(is_known=True)
+        rows = list(
+            DataGap.objects.filter(
+                instrument=instrument, timeframe=timeframe.value, last_opened_at__gte=begin
+            ).order_by("first_opened_at")
+        )
         opened_at = read_openings(instrument_id=instrument.pk, timeframe=timeframe, since=begin)
         # Asked after the bars: no bar that was read counts from a later instant.
         now = logical_now(instrument_id=instrument.pk, timeframe=timeframe)
@@ -84,22 +89,20 @@ def _lock_ledger(instrument_id: int) -> None:
         cursor.execute("SELECT pg_advisory_xact_lock(%s, %s)", (LEDGER_LOCK, instrument_id))
 
 
-def _begin(
-    instrument: Instrument, timeframe: Timeframe, rows: Sequence[DataGap], since: datetime | None
-) -> datetime | None:
+def _begin(instrument: Instrument, timeframe: Timeframe, since: datetime | None) -> datetime | None:
     """Return where to begin: at a bar, at the latest at `since`; None without bars."""
-    bars = Bar.objects.filter(instrument=instrument, timeframe=timeframe.value)
-    openings = bars.order_by("opened_at").values_list("opened_at", flat=True)
+    series = {"instrument": instrument, "timeframe": timeframe.value}
+    openings = (
+        Bar.objects.filter(**series).order_by("opened_at").values_list("opened_at", flat=True)
+    )
     first: datetime | None = openings.first()
     if first is None or since is None:
         return first
-    touching = [
-        row.first_opened_at
-        for row in rows
-        if row.state == "open" and row.last_opened_at >= since - LOOK_BACK
-    ]
+    touching = DataGap.objects.filter(
+        **series, state="open", last_opened_at__gte=since - LOOK_BACK
+    ).aggregate(first=Min("first_opened_at"))["first"]
     # From a bar on: a hole that `since` lies in is seen from its start.
-    return openings.filter(opened_at__lte=min([since, *touching])).last() or first
+    return openings.filter(opened_at__lte=min(since, touching or since)).last() or first
 
 
 def _wanted(rows: Sequence[DataGap], expected: Spans, present: BoolArray) -> list[Run]:

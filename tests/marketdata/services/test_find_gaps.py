@@ -77,6 +77,14 @@ def test_find_gaps_when_no_calendar_knows_nothing(instrument: Instrument) -> Non
     assert ledger() == []
 
 
+def test_find_gaps_when_calendar_was_taken_away_blocks_nothing(instrument: Instrument) -> None:
+    store(instrument, 0, 5)
+    look(instrument)
+    instrument.calendar = ""
+    assert look(instrument) == FoundGaps(is_known=False)
+    assert ledger() == []
+
+
 def test_find_gaps_when_no_bars_finds_none(instrument: Instrument) -> None:
     seal(instrument, 9)
     assert look(instrument) == FoundGaps(is_known=True)
