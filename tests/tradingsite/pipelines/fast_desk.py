@@ -4,23 +4,27 @@ import os
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from decimal import Decimal
 from pathlib import Path
 from threading import Event, Thread
+from typing import ClassVar
 
 import numpy as np
 from django.db import connection
 
 from domain.bars import Bar as BarValue
-from domain.bars import Timeframe, from_micros
+from domain.bars import Timeframe, from_micros, to_micros
 from domain.ticks import TICK, TickArray
-from marketdata.models import Instrument, Provider, ProviderSymbol, Stream
+from marketdata.models import Bar, Instrument, Provider, ProviderSymbol, Stream
 from tests.marketdata.feeds.tick_server import TickServer, tick_message
 from tradingsite.env import CHECKOUT, with_database_name
 
 MICROS = 1_000_000
 MINUTE = 60 * MICROS
+# Long, for on a clock that runs fast a busy machine is late by seconds.
+GRACE_SECONDS = 15
 SYMBOLS = ("ALPHA", "BETA", "GAMMA")
 
 # `manage.py feed` as it is, on a machine whose clock runs faster.
@@ -40,10 +44,11 @@ class FastClock:
     began: int
     shown: int
     speed: int
+    real: ClassVar[Callable[[], int]] = time.time_ns
 
     def micros(self) -> int:
         """Return what it shows, in epoch microseconds."""
-        return (self.shown + (time.time_ns() - self.began) * self.speed) // 1000
+        return (self.shown + (FastClock.real() - self.began) * self.speed) // 1000
 
     def wait_until(self, micros: int) -> None:
         """Return when it shows the instant."""
@@ -85,6 +90,16 @@ def reference_bars(ticks: TickArray, timeframe: Timeframe) -> dict[tuple[int, in
             float(sum(row[3] for row in rows)),
         )
     return bars
+
+
+def stored_bars(timeframe: Timeframe) -> dict[tuple[int, int], BarValue]:
+    """Return the stored bars as the reference names them."""
+    return {
+        (bar.instrument_id, to_micros(bar.closed_at)): BarValue(
+            *(bar.opened_at, bar.closed_at, bar.open, bar.high, bar.low, bar.close, bar.volume)
+        )
+        for bar in Bar.objects.filter(timeframe=timeframe.value)
+    }
 
 
 def write_history(folder: Path, ids: dict[str, int], bars: dict[tuple[int, int], BarValue]) -> None:
@@ -135,6 +150,7 @@ def make_stream(
         feed="websocket",
         timeframes=list(timeframes),
         sealed_to=from_micros(sealed_to),
+        grace_seconds=GRACE_SECONDS,
     )
     stream.instruments.set(ids.values())
     stream.providers.set([bridge, files])

@@ -9,12 +9,12 @@ from pathlib import Path
 import pytest
 from redis import Redis
 
-from domain.bars import Bar as BarValue
 from domain.bars import Timeframe, from_micros, to_micros
 from marketdata.models import Bar, BarRevision, LateBar, Seal, Stream
 from marketdata.services.tick_stream import PREFIX
 from tests.marketdata.feeds.tick_server import running_tick_server
 from tests.tradingsite.pipelines.fast_desk import (
+    GRACE_SECONDS,
     MINUTE,
     FastClock,
     TickPlayer,
@@ -22,6 +22,7 @@ from tests.tradingsite.pipelines.fast_desk import (
     reference_bars,
     seeded_ticks,
     start_feed,
+    stored_bars,
     write_history,
 )
 from tradingsite import env
@@ -29,18 +30,8 @@ from tradingsite import env
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.timeout(600)]
 
 MINUTES = 180
-KILLS = 5
+KILLS = 4
 SPEED = 20
-
-
-def stored(timeframe: Timeframe) -> dict[tuple[int, int], BarValue]:
-    """Return the stored bars as the reference names them."""
-    return {
-        (bar.instrument_id, to_micros(bar.closed_at)): BarValue(
-            *(bar.opened_at, bar.closed_at, bar.open, bar.high, bar.low, bar.close, bar.volume)
-        )
-        for bar in Bar.objects.filter(timeframe=timeframe.value)
-    }
 
 
 def wait_for_a_bar_from_ticks(process: subprocess.Popen[bytes], after: int) -> None:
@@ -70,8 +61,8 @@ def test_feed_when_killed_at_random_leaves_the_bars_of_a_calm_run(tmp_path: Path
             for kill in range(KILLS):
                 wait_for_a_bar_from_ticks(process, to_micros(Stream.objects.get().sealed_to))
                 now = clock.micros()
-                if kill % 2:  # around the moment of sealing: the grace ends 2 s after the close
-                    now += MINUTE - now % MINUTE + 2_000_000
+                if kill % 2:  # around the moment of sealing: the end of the grace
+                    now += MINUTE - now % MINUTE + GRACE_SECONDS * 1_000_000
                 clock.wait_until(now + chance.randrange(4_000_000 if kill % 2 else MINUTE))
                 process.kill()
                 process.wait()
@@ -87,7 +78,7 @@ def test_feed_when_killed_at_random_leaves_the_bars_of_a_calm_run(tmp_path: Path
         {key: bar for key, bar in bars.items() if key[1] <= last}
         for bars in (minutes, reference_bars(ticks, Timeframe.M5))
     ]
-    assert [stored(Timeframe.M1), stored(Timeframe.M5)] == expected
+    assert [stored_bars(Timeframe.M1), stored_bars(Timeframe.M5)] == expected
     seals = [(to_micros(seal.closed_at), seal.bars) for seal in Seal.objects.order_by("closed_at")]
     assert seals == sorted(Counter(at for bars in expected for _, at in bars).items())
     assert not LateBar.objects.exists()
