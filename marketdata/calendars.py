@@ -33,17 +33,24 @@ FX_CLOSES = time(17)
 # Every dealing centre is closed; what a broker quotes then is outside the session.
 FX_HOLIDAYS = ((12, 25), (1, 1))
 INDIAN = ("NSE", "XNSE", "BSE", "XBOM")
-# Weekend sessions of the Indian exchanges that the library lacks (5.5): exchange circulars.
-# 2019-10-27 and 2020-11-14 Muhurat (evening); 2020-02-01 budget; 2024-01-20 for the holiday of
-# the 22nd; 2024-03-02 and 2024-05-18 tests of the recovery site, in two parts. All but the
-# hours of the two evenings are proved by recorded minutes or daily bars.
-INDIAN_SPECIALS: dict[date, tuple[tuple[time, time], ...]] = {
-    date(2019, 10, 27): ((time(18, 15), time(19, 15)),),
-    date(2020, 2, 1): ((time(9, 15), time(15, 30)),),
-    date(2020, 11, 14): ((time(18, 15), time(19, 15)),),
-    date(2024, 1, 20): ((time(9, 15), time(15, 30)),),
-    date(2024, 3, 2): ((time(9, 15), time(10)), (time(11, 30), time(12, 30))),
-    date(2024, 5, 18): ((time(9, 15), time(10)), (time(11, 30), time(12, 30))),
+# Weekend sessions of the Indian exchanges that the library lacks (5.5), from the exchanges'
+# circulars: Muhurat evenings, days of the budget, the 20th of January 2024 for the holiday of
+# the 22nd, and two tests of the recovery site in two parts. Recorded bars prove those from
+# 2019-10-27 to 2020-11-14 by their dates and those of 2024 by their minutes.
+EVENING = ((time(18, 15), time(19, 15)),)
+FULL = ((time(9, 15), time(15, 30)),)
+TWO_PARTS = ((time(9, 15), time(10)), (time(11, 30), time(12, 30)))
+INDIAN_SPECIALS = {
+    date(2015, 2, 28): FULL,
+    date(2019, 10, 27): EVENING,
+    date(2020, 2, 1): FULL,
+    date(2020, 11, 14): EVENING,
+    date(2023, 11, 12): EVENING,
+    date(2024, 1, 20): FULL,
+    date(2024, 3, 2): TWO_PARTS,
+    date(2024, 5, 18): TWO_PARTS,
+    date(2025, 2, 1): FULL,
+    date(2026, 2, 1): FULL,
 }
 
 
