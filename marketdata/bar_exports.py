@@ -64,7 +64,7 @@ def _write_csv(file: Any, batches: Iterator[BarSeries], *, is_gzip: bool) -> int
     import pyarrow as pa  # noqa: PLC0415
     from pyarrow import csv  # noqa: PLC0415
 
-    target = gzip.GzipFile(fileobj=file, mode="wb", filename="", mtime=0) if is_gzip else file
+    target = gzip.GzipFile("", "wb", 6, file, mtime=0) if is_gzip else file
     target.write((",".join(COLUMNS) + "\n").encode())
     options = csv.WriteOptions(include_header=False, quoting_style="none")
     rows = 0
