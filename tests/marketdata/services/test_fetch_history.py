@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -21,8 +22,9 @@ from marketdata.feeds.base import (
     UnknownSymbolError,
 )
 from marketdata.feeds.registry import FEEDS, load_feeds
-from marketdata.models import Instrument, Provider, ProviderSymbol
+from marketdata.models import Bar, DataGap, Instrument, Provider, ProviderSymbol
 from marketdata.services import fetch_history as module
+from marketdata.services.backfill_gaps import backfill_gaps
 from marketdata.services.connect_provider import feed_of, report_health
 from marketdata.services.fetch_history import (
     FetchedHistory,
@@ -33,6 +35,8 @@ from marketdata.services.fetch_history import (
     on_sessions,
     providers_in_order,
 )
+from marketdata.services.find_gaps import find_gaps
+from marketdata.services.ingest_bars import store_bars
 from tests.marketdata.feeds import exchange_server as fake
 from tests.marketdata.feeds.exchange_server import ExchangeServer, Fault, running_exchange
 
@@ -328,6 +332,33 @@ def test_fetch_history_when_asking_again_changes_nothing_asks_once(
     with pytest.raises(HistoryUnavailableError):
         fetch(instrument, 0, 5)
     assert ScriptedFeed.calls == calls
+
+
+def test_gap_when_the_exchange_sends_an_error_page_is_filled_from_the_folder(
+    server: ExchangeServer, instrument: Instrument, tmp_path: Path
+) -> None:
+    instrument.calendar = "24/7"
+    instrument.save()
+    held = series(0, 1, 2, 3, 8, 9)
+    store_bars(instrument_id=instrument.pk, timeframe=Timeframe.M1, bars=held)
+    find_gaps(instrument=instrument, timeframe=Timeframe.M1)
+    assert holes(instrument) == [(4, 4, "open")]
+    exchange(server)
+    second = folder(tmp_path, *range(10))
+    server.faults = [fake.PAGE_WITH_STATUS_200] * 3
+    quickly = partial(fetch_history, sleep=Sleeper())
+    done = backfill_gaps(instrument=instrument, fetch=quickly, is_patient=False)
+    assert (done.gaps, done.stored, done.absent, done.failed) == (1, 4, 0, 1)
+    assert holes(instrument) == [(4, 4, "filled")]
+    stored = Bar.objects.filter(instrument=instrument).order_by("opened_at")
+    sources = [None] * 4 + [second.pk] * 4 + [None] * 2
+    assert list(stored.values_list("source_id", flat=True)) == sources
+
+
+def holes(instrument: Instrument) -> list[tuple[int, int, str]]:
+    """Return first minute, bars and state of every gap."""
+    gaps = DataGap.objects.filter(instrument=instrument)
+    return [((one.first_opened_at - T0) // MINUTE, one.bars, one.state) for one in gaps]
 
 
 def test_fetch_history_when_asked_often_keeps_the_exchange_s_markets_until_the_row_changes(
