@@ -6,9 +6,14 @@ import os
 import platform
 import sys
 
-from benchmarks import desk, replay, ticks
+from benchmarks import desk, history, replay, ticks
 
-BENCHMARKS = {"replay": replay.measure, "desk": desk.measure, "ticks": ticks.measure}
+BENCHMARKS = {
+    "replay": replay.measure,
+    "desk": desk.measure,
+    "ticks": ticks.measure,
+    "history": history.measure,
+}
 
 
 def main() -> None:

@@ -1,5 +1,6 @@
 """History into the table of bars: ours beside Django's upsert and a bare binary COPY."""
 
+import json
 import os
 import subprocess
 import sys
@@ -11,6 +12,12 @@ from typing import Any
 from tradingsite.embedded.cluster import start_cluster
 from tradingsite.embedded.locations import CHECKOUT
 
+# A process of its own: Django is set up once per process, and for one database.
+LOADS = (
+    "import django, sys; django.setup();"
+    " from benchmarks.history_loads import main; main(sys.argv[1])"
+)
+
 
 def measure(say: Callable[[str], None]) -> dict[str, Any]:
     """Return medians of interleaved rounds on a database of their own."""
@@ -18,24 +25,29 @@ def measure(say: Callable[[str], None]) -> dict[str, Any]:
         Path(folder).chmod(0o711)
         cluster = start_cluster(Path(folder) / "data")
         try:
-            os.environ |= {
+            settings = {
+                **os.environ,
                 "PLUMBLINE_DATA_DIR": str(cluster.locations.data),
                 "DATABASE_URL": cluster.database_url,
                 "REDIS_URL": cluster.redis_url,
                 "DJANGO_SETTINGS_MODULE": "tradingsite.settings.local",
             }
-            subprocess.run(
-                [sys.executable, "manage.py", "migrate", "--verbosity", "0"],
-                cwd=CHECKOUT,
-                check=True,
-                capture_output=True,
-            )
-            # Django can be set up only now that the services are known.
-            import django  # noqa: PLC0415
-
-            django.setup()
-            from benchmarks.history_loads import measure_loads  # noqa: PLC0415
-
-            return measure_loads(say, Path(folder))
+            say("history: making the tables")
+            _run(settings, "manage.py", "migrate", "--verbosity", "0")
+            say(f"history: loading, a minute or two into {folder}")
+            answer: dict[str, Any] = json.loads(_run(settings, "-c", LOADS, folder))
+            return answer
         finally:
             cluster.stop()
+
+
+def _run(settings: dict[str, str], *arguments: str) -> str:
+    done = subprocess.run(
+        [sys.executable, *arguments],
+        cwd=CHECKOUT,
+        env=settings,
+        stdout=subprocess.PIPE,
+        text=True,
+        check=True,
+    )
+    return done.stdout

@@ -1,5 +1,7 @@
 """Ways to load history into the table of bars. Django is set up before."""
 
+import json
+import sys
 import time
 from collections.abc import Callable
 from datetime import UTC, datetime
@@ -27,6 +29,12 @@ ORM_ROWS = 40_000
 FILE_ROWS = 500_000
 BEGINS = datetime(2022, 1, 1, tzinfo=UTC)
 SEED = 7
+
+
+def main(folder: str) -> None:
+    """Measure, with files in `folder`; print one JSON object."""
+    answer = measure_loads(_say, Path(folder))
+    sys.stdout.write(json.dumps(answer))
 
 
 def measure_loads(say: Callable[[str], None], folder: Path) -> dict[str, Any]:
@@ -170,3 +178,7 @@ def _files(say: Callable[[str], None], folder: Path) -> dict[str, Any]:
         f"import_bars {name}, rows/s": round(FILE_ROWS / median(seconds))
         for name, seconds in found.items()
     }
+
+
+def _say(line: str) -> None:
+    sys.stderr.write(f"{line}\n")
