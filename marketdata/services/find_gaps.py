@@ -19,6 +19,7 @@ from marketdata.services.read_series import read_openings
 LEDGER_LOCK = 20_019
 # A gap that ended so shortly before the span may go on in it: a long weekend and some days.
 LOOK_BACK = timedelta(days=8)
+MOMENT = timedelta(microseconds=1)
 SETTLED = frozenset({"absent", "accepted"})
 
 
@@ -145,7 +146,11 @@ def _write(
     by_first = {row.first_opened_at: row for row in rows}
     before = [row for row in rows if row.state == "open"]
     pairs = [
-        (run, by_first.get(run.first_opened_at) or _new_row(instrument, timeframe, run, before))
+        (
+            run,
+            by_first.get(run.first_opened_at)
+            or _new_row(instrument, timeframe, run, before=before, now=now),
+        )
         for run in wanted
     ]
     changed: list[DataGap] = []
@@ -153,7 +158,6 @@ def _write(
         if (row.last_opened_at, row.bars, row.state) == (run.last_opened_at, run.bars, run.state):
             continue
         row.last_opened_at, row.bars, row.state = run.last_opened_at, run.bars, run.state
-        row.known_from = run.known_from
         is_filled = run.state == "filled"
         row.settled_to = (now or run.known_from) if is_filled else None
         row.settled_by = "bars arrived" if is_filled else ""
@@ -179,17 +183,27 @@ def _write(
 
 
 def _new_row(
-    instrument: Instrument, timeframe: Timeframe, run: Run, before: Sequence[DataGap]
+    instrument: Instrument,
+    timeframe: Timeframe,
+    run: Run,
+    *,
+    before: Sequence[DataGap],
+    now: datetime | None,
 ) -> DataGap:
-    """Return a row for the run; it goes on counting the attempts of the gap it was part of."""
+    """Return a row for the run; it goes on counting the attempts of the gap it was part of.
+
+    A hole behind the seals blocks from now on: what was decided before did not know of it.
+    """
     row = DataGap(
         instrument=instrument,
         timeframe=timeframe.value,
         first_opened_at=run.first_opened_at,
+        known_from=max(run.known_from, now + MOMENT) if now else run.known_from,
         bars=0,
     )
     for parent in before:
         if parent.first_opened_at <= run.first_opened_at <= parent.last_opened_at:
             row.attempts, row.last_error = parent.attempts, parent.last_error
             row.found_at = parent.found_at
+            row.known_from = max(run.known_from, parent.known_from)
     return row

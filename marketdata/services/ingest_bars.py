@@ -142,8 +142,12 @@ def store_bars(
 
 
 def refuse_bad_bars(bars: BarSeries, timeframe: Timeframe) -> None:
-    """Raise when a bar has a quality reason, or times do not rise."""
+    """Raise when a bar has a quality reason, or times do not rise.
+
+    The grid is judged at the doors, where the instrument's calendar is known.
+    """
     reasons = check_bars(bars, timeframe=timeframe, now_micros=NEVER)
+    reasons[reasons == Reason.OFF_GRID] = Reason.FINE
     if reasons.any():
         at = int(np.flatnonzero(reasons)[0])
         reason = Reason(int(reasons[at])).text
