@@ -11,7 +11,7 @@ import json
 import re
 import zlib
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from functools import lru_cache
@@ -30,7 +30,7 @@ OPTIONAL = (
     "provider_symbol",
 )
 KINDS = ("equity", "etf", "index", "future", "option", "crypto", "fx")
-LONGEST = {"venue": 20, "symbol": 40, "currency": 10, "calendar": 40, "provider_symbol": 60}
+LONGEST = {"venue": 20, "symbol": 40, "currency": 10, "provider_symbol": 60}
 SIZES = ("tick_size", "lot_size", "multiplier")
 SIZE_DECIMALS = 10
 SIZE_BELOW = Decimal(10**9)
@@ -168,60 +168,69 @@ def _instrument(values: Mapping[str, str]) -> FeedInstrument:
 
 def refuse_flawed(one: FeedInstrument) -> None:
     """Raise, with the reason, what the table of instruments could not hold or nobody could mean."""
-    for name, longest in LONGEST.items():
-        _check_text(name, getattr(one, name), longest, may_lack=name in OPTIONAL)
-    if ":" in one.venue:
-        raise RefusedRowError(f"venue '{one.venue}' must not hold a colon")
-    if one.kind not in KINDS:
-        raise RefusedRowError(f"unknown kind '{one.kind}'; known: {', '.join(KINDS)}")
-    for name in SIZES:
-        _check_number(name, getattr(one, name), SIZE_BELOW, SIZE_DECIMALS)
-    if reason := _calendar_flaw(one.calendar):
-        raise RefusedRowError(reason)
-    if one.expires_at is not None and one.expires_at.tzinfo is None:
-        raise RefusedRowError("expires_at has no zone")
-    if one.underlying == f"{one.venue}:{one.symbol}":
-        raise RefusedRowError("it is its own underlying")
     venue, colon, symbol = one.underlying.partition(":")
-    if one.underlying and not (venue and colon and symbol):
-        raise RefusedRowError(f"underlying '{one.underlying}' is not VENUE:SYMBOL")
-    _check_option(one)
+    reason = (
+        _text_flaw("venue", one.venue)
+        or _text_flaw("symbol", one.symbol)
+        or (one.provider_symbol and _text_flaw("provider_symbol", one.provider_symbol))
+        or (":" in one.venue and f"venue '{one.venue}' must not hold a colon")
+        or ((venue, symbol) == (one.venue, one.symbol) and "it is its own underlying")
+        or (
+            bool(one.underlying)
+            and not (venue and colon and symbol)
+            and f"underlying '{one.underlying}' is not VENUE:SYMBOL"
+        )
+        or _terms_flaw(
+            replace(one, venue="", symbol="", provider_symbol="", underlying=one.underlying and "u")
+        )
+    )
+    if reason:
+        raise RefusedRowError(reason)
 
 
-def _check_option(one: FeedInstrument) -> None:
+# Masters repeat few terms, numbers and dates a hundred thousand times.
+@lru_cache(maxsize=10_000)
+def _terms_flaw(one: FeedInstrument) -> str:
+    """Return what is wrong with an instrument apart from its names, '' when nothing is."""
+    if flaw := _text_flaw("currency", one.currency):
+        return flaw
+    if one.kind not in KINDS:
+        return f"unknown kind '{one.kind}'; known: {', '.join(KINDS)}"
+    for name in SIZES:
+        if flaw := _number_flaw(name, getattr(one, name), SIZE_BELOW, SIZE_DECIMALS):
+            return flaw
+    if flaw := _calendar_flaw(one.calendar):
+        return flaw
+    if one.expires_at is not None and one.expires_at.tzinfo is None:
+        return "expires_at has no zone"
+    return _option_flaw(one)
+
+
+def _option_flaw(one: FeedInstrument) -> str:
     if one.kind != "option":
         if one.strike is not None or one.right:
-            raise RefusedRowError(f"strike and right belong to options, not to kind {one.kind}")
-        return
+            return f"strike and right belong to options, not to kind {one.kind}"
+        return ""
     if one.right not in {"C", "P"}:
-        raise RefusedRowError(f"right '{one.right}' of an option must be C or P")
+        return f"right '{one.right}' of an option must be C or P"
     if one.strike is None or one.expires_at is None or not one.underlying:
-        raise RefusedRowError("an option needs strike, expires_at and underlying")
-    _check_number("strike", one.strike, STRIKE_BELOW, STRIKE_DECIMALS)
+        return "an option needs strike, expires_at and underlying"
+    return _number_flaw("strike", one.strike, STRIKE_BELOW, STRIKE_DECIMALS)
 
 
-def _check_text(name: str, text: str, longest: int, *, may_lack: bool) -> None:
-    if may_lack and not text:
-        return
-    if not text or len(text) > longest or not text.isprintable() or text != text.strip():
-        raise RefusedRowError(f"{name} '{text[:60]}' must be 1 to {longest} printable characters")
+def _text_flaw(name: str, text: str) -> str:
+    longest = LONGEST[name]
+    if text and len(text) <= longest and text.isprintable() and text == text.strip():
+        return ""
+    return f"{name} '{text[:60]}' must be 1 to {longest} printable characters"
 
 
-def _check_number(name: str, number: Decimal, below: Decimal, decimals: int) -> None:
-    if reason := _number_flaw(name, number, below, decimals):
-        raise RefusedRowError(reason)
-
-
-# Masters repeat few numbers, dates and calendars a hundred thousand times.
-@lru_cache(maxsize=10_000)
 def _number_flaw(name: str, number: Decimal, below: Decimal, decimals: int) -> str:
     if not number.is_finite() or not 0 < number < below:
         return f"{name} {number} must lie above 0 and below {below}"
-    return (
-        ""
-        if number == round(number, decimals)
-        else f"{name} {number} has more than {decimals} decimals"
-    )
+    if number != round(number, decimals):
+        return f"{name} {number} has more than {decimals} decimals"
+    return ""
 
 
 def _number(name: str, text: str) -> Decimal:
