@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
+from typing import Any
 
 from redis import Redis
 
@@ -27,7 +28,7 @@ def newest_quotes(
     """Return (instant, price) of the instruments that have one."""
     if not instrument_ids:
         return {}
-    found = redis.hmget(KEY, [str(one) for one in instrument_ids])
+    found: list[Any] = redis.hmget(KEY, [str(one) for one in instrument_ids])
     quotes = {}
     for one, text in zip(instrument_ids, found, strict=True):
         if text is not None:

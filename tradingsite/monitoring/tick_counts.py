@@ -1,6 +1,7 @@
 """How many ticks of each live stream were fine or refused: kept in Redis, beside the ticks."""
 
 from collections.abc import Mapping
+from typing import Any
 
 from redis import Redis
 
@@ -20,6 +21,6 @@ def tick_counts(redis: Redis) -> list[tuple[str, str, int]]:
     found = []
     for key in sorted(redis.scan_iter(match=PREFIX + "*", count=1000)):
         stream = key.decode().removeprefix(PREFIX)
-        counts = sorted(redis.hgetall(key).items())
+        counts: list[Any] = sorted(redis.hgetall(key).items())
         found += [(stream, reason.decode(), int(count)) for reason, count in counts]
     return found

@@ -257,8 +257,10 @@ def ingest_history(stream_name: str | None = None) -> IngestedHistory:
 
 
 def _provider(stream: Stream) -> Feed | None:
-    """Return where the stream's bars come from; a replay of imported files has no provider."""
-    return None if stream.feed == "replay" else make_feed(stream.feed)
+    """Return the feed to ask for history: replays have none, live streams ask their providers."""
+    if stream.feed == "replay" or stream.providers.exists():
+        return None
+    return make_feed(stream.feed)
 
 
 def _symbol(feed: Feed, instrument: Instrument) -> str:

@@ -6,12 +6,12 @@ here: whoever started the link reads its `status` and says so in the record.
 
 import random
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Generator
 from contextlib import closing, suppress
 from dataclasses import dataclass, replace
 from queue import Empty, Full, Queue
 from threading import Event, Thread
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import structlog
@@ -138,7 +138,7 @@ class TickLink:
         seen_at, joined, joined_at = 0, 0.0, 0
         ticks = feed.subscribe_ticks(symbols=self.plan.symbols, should_stop=self._stop.is_set)
         try:
-            with closing(ticks):  # type: ignore[type-var] - a generator, as the port's feeds write
+            with closing(cast(Generator[Any, None, None], ticks)):
                 for batch in ticks:
                     if not seen_at:
                         joined, joined_at = time.monotonic(), micros_now()
