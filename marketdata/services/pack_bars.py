@@ -1,5 +1,7 @@
 """Bars packed for reading: whole windows of many instruments without a row for each bar."""
 
+from datetime import datetime
+
 from django.db import connection, transaction
 
 from domain.bars import Timeframe
@@ -59,7 +61,7 @@ def pack_bars(*, instrument_id: int, timeframe: Timeframe) -> int:
     return packed
 
 
-def _packed_to(instrument_id: int, timeframe: Timeframe) -> object:
+def _packed_to(instrument_id: int, timeframe: Timeframe) -> datetime | str:
     newest = BarChunk.objects.filter(instrument_id=instrument_id, timeframe=timeframe.value)
     found = newest.order_by("-opened_from").values_list("closed_to", flat=True).first()
     return found or "-infinity"
