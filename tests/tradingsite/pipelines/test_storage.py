@@ -18,7 +18,7 @@ def test_tidy_when_bars_are_loose_packs_them_once(db: None) -> None:
     load_sample()
     packed = tidy_storage()
     assert (packed.series, packed.dropped) == (5, [])
-    assert packed.chunks == BarChunk.objects.count() > 200
+    assert packed.chunks == BarChunk.objects.count() > 150
     assert set(BarChunk.objects.values_list("bars", flat=True)) == {BARS_PER_CHUNK}
     assert set(BarChunk.objects.values_list("timeframe", flat=True)) == {Timeframe.D1.value}
     assert tidy_storage() == Tidied(5, 0, [])
