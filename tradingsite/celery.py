@@ -1,6 +1,7 @@
 """The Celery app, and `nudge()`: the only place that publishes a message."""
 
 import os
+from typing import Any
 
 from celery import Celery
 from django.db import transaction
@@ -11,6 +12,7 @@ app = Celery("tradingsite")
 app.config_from_object("django.conf:settings", namespace="CELERY")
 
 WALK = "walk"
+CARE = "care"
 
 
 class PublishFailures:
@@ -27,14 +29,19 @@ def nudge(account_id: int, *, force: bool = False) -> None:
     transaction.on_commit(lambda: _publish(account_id, force=force), robust=True)
 
 
+def ask_for_gap(gap_id: int) -> bool:
+    """Have a worker ask the providers for a gap now; tell whether the message went out."""
+    return _sent(CARE, {"gap_id": gap_id}, "ingest")
+
+
 def _publish(account_id: int, *, force: bool) -> None:
+    _sent(WALK, {"account_id": account_id, "force": force}, "signals")
+
+
+def _sent(task: str, words: dict[str, Any], queue: str) -> bool:
     try:
-        app.send_task(
-            WALK,
-            kwargs={"account_id": account_id, "force": force},
-            queue="signals",
-            retry=False,
-            expires=60,
-        )
+        app.send_task(task, kwargs=words, queue=queue, retry=False, expires=60)
     except Exception:  # noqa: BLE001  (whatever the broker raises, the row is in PostgreSQL)
         PublishFailures.count += 1
+        return False
+    return True

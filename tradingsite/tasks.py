@@ -34,10 +34,15 @@ def ingest(**_: Any) -> None:
 
 
 @app.task(name="care", queue="research", **LONG)
-def care(**_: Any) -> None:
-    """Look for holes and odd bars, ask providers for what is missing, pack, drop what is old."""
+def care(*, gap_id: int | None = None, **_: Any) -> None:
+    """Look for holes and odd bars, ask providers for what is missing, pack, drop what is old.
+
+    With a gap's id somebody waits for that gap alone.
+    """
     close_old_connections()
-    if supervision.claim_slot("care", CARE_SECONDS):
+    if gap_id is not None:
+        data_care.ask_for_gap(gap_id)
+    elif supervision.claim_slot("care", CARE_SECONDS):
         with supervision.unhurried():
             supervision.remember("care", lambda: asdict(data_care.care_for_data()))
 

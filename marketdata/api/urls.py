@@ -3,10 +3,12 @@
 from marketdata.api import views
 from marketdata.api.bars import BarView
 from marketdata.api.chain import OptionChainView
+from marketdata.api.coverage import CoverageView
 
 ROUTES = (
     ("instruments", views.InstrumentView),
     ("bars", BarView),
+    ("coverage", CoverageView),
     ("ticks", views.TickView),
     ("quotes", views.QuoteView),
     ("quote-bars", views.QuoteBarView),

@@ -221,7 +221,10 @@ def test_bot_when_stopped_asks_first_and_then_stops(open_desk, complaints):
     assert complaints == []
 
 
-PAGES = ("/", "/positions/", "/orders/", "/signals/", "/signals/?show=holds", "/weights/")
+PAGES = (
+    *("/", "/positions/", "/orders/", "/signals/", "/signals/?show=holds", "/weights/"),
+    "/data/?state=any",
+)
 
 
 def test_every_page_when_any_width_fits_without_sideways_scrolling(

@@ -12,7 +12,9 @@ from django.urls import reverse
 
 from domain.money import ZERO
 from domain.orders import STATES
-from tradingsite.dashboard import charts, queries
+from tradingsite.dashboard import charts, data_panels, queries
+from tradingsite.dashboard.data_panels import SERIES
+from tradingsite.dashboard.data_queries import data_version
 from tradingsite.dashboard.queries import Desk
 from tradingsite.models import Alert
 from tradingsite.monitoring.health import check_health
@@ -35,6 +37,8 @@ class Panel:
     filters: tuple[str, ...] = ()
     # Shows wall-clock facts that no version covers.
     is_volatile: bool = False
+    # What tells that it moved, where that is not the desk.
+    version: Callable[[], str] | None = None
 
     @property
     def template(self) -> str:
@@ -54,6 +58,7 @@ class BuiltPanel:
     desk: Desk
     given: Filters
     version: str
+    key: str
 
     @cached_property
     def data(self) -> Context | None:
@@ -77,15 +82,17 @@ class BuiltPanel:
         """Return what a browser sends back to hear that nothing changed; "" when volatile."""
         if self.panel.is_volatile:
             return ""
-        text = f"{self.src}|{self.version}"
+        moved = self.panel.version() if self.panel.version else ""
+        text = f"{self.src}|{moved or self.version}|{self.key}"
         return '"' + hashlib.sha256(text.encode()).hexdigest()[:20] + '"'
 
 
 def built(desk: Desk, names: Sequence[str], given: Filters, key: str) -> dict[str, BuiltPanel]:
     """Return the panels by name, with dashes made template-friendly."""
-    version = f"{queries.desk_version(desk)}|{key}"
+    version = queries.desk_version(desk)
     return {
-        name.replace("-", "_"): BuiltPanel(PANELS[name], desk, given, version) for name in names
+        name.replace("-", "_"): BuiltPanel(PANELS[name], desk, given, version, key)
+        for name in names
     }
 
 
@@ -221,6 +228,21 @@ PANELS = {
             ("show", "side", "instrument", "bot", "before"),
         ),
         Panel("weight-list", "Weights", _weight_list, ("weights",), ("instrument", "before")),
+        *(
+            Panel(name, title, build, ("alerts",), filters, version=data_version)
+            for name, title, build, filters in (
+                ("coverage", "Coverage", data_panels.coverage, (*SERIES, "page")),
+                ("gaps", "Gaps", data_panels.gaps, (*SERIES, "state", "gaps_before")),
+                (
+                    "findings",
+                    "Odd bars",
+                    data_panels.findings,
+                    (*SERIES, "state", "findings_before"),
+                ),
+                ("imports", "Imports", data_panels.imports, (*SERIES, "imports_before")),
+            )
+        ),
+        Panel("providers", "Providers", data_panels.providers, ("alerts",), is_volatile=True),
     )
 }
 
@@ -229,4 +251,5 @@ DESK = (
     *("totals", "equity", "market", "positions", "limits", "bots", "alerts", "health"),
     *("signals", "orders", "fills"),
 )
+DATA = ("coverage", "gaps", "findings", "imports", "providers")
 ORDER_STATES = STATES

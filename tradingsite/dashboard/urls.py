@@ -1,7 +1,7 @@
 """The addresses of the pages."""
 
 from django.contrib.auth.views import LoginView, LogoutView
-from django.urls import path
+from django.urls import path, re_path
 
 from tradingsite.dashboard import views
 
@@ -12,6 +12,17 @@ urlpatterns = [
     path("orders/<int:order_id>/why/", views.order_why, name="order-why"),
     path("signals/", views.signals, name="signals"),
     path("weights/", views.weights, name="weights"),
+    path("data/", views.data, name="data"),
+    re_path(
+        r"^data/gaps/(?P<gap_id>\d{1,18})/(?P<verb>accept|ask)/$",
+        views.gap_action,
+        name="gap-action",
+    ),
+    re_path(
+        r"^data/findings/(?P<finding_id>\d{1,18})/(?P<verb>accept|dismiss)/$",
+        views.finding_action,
+        name="finding-action",
+    ),
     path("panels/<slug:name>/", views.panel, name="panel"),
     path("bots/<slug:name>/state/", views.bot_state, name="bot-state"),
     path("kill-switch/", views.kill_switch, name="kill-switch"),

@@ -13,14 +13,31 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_POST, require_safe
 
 from domain.errors import PlumblineError
+from marketdata.models import DataGap
+from marketdata.services.backfill_gaps import accept_gap
+from marketdata.services.check_series import accept_finding, dismiss_finding
 from risk.services.kill_switch import engage_kill_switch, release_kill_switch
 from strategies.services.change_bot_state import change_bot_state
 from tradingsite.access.roles import Role, has_role
-from tradingsite.dashboard import panels, queries
+from tradingsite.celery import ask_for_gap
+from tradingsite.dashboard import data_queries, panels, queries
 from tradingsite.dashboard.queries import Desk
 from tradingsite.why import UnknownOrderError, why
 
 log = logging.getLogger(__name__)
+
+
+class GapSettledError(PlumblineError):
+    """Somebody or something settled that gap before."""
+
+    code = "gap_settled"
+
+
+class NotSentError(PlumblineError):
+    """The message to a worker could not be sent."""
+
+    code = "not_sent"
+
 
 THEMES = ("auto", "light", "dark")
 
@@ -115,6 +132,22 @@ def weights(request: HttpRequest) -> HttpResponse:
 @never_cache
 @require_safe
 @login_required
+def data(request: HttpRequest) -> HttpResponse:
+    """Return what is stored, what is missing and who delivers it."""
+    return _page(
+        request,
+        "desk/data.html",
+        panels.DATA,
+        here="data",
+        symbols=data_queries.symbols(),
+        timeframes=data_queries.TIMEFRAMES,
+        state=request.GET.get("state", "open"),
+    )
+
+
+@never_cache
+@require_safe
+@login_required
 def order_why(request: HttpRequest, order_id: int) -> HttpResponse:
     """Return why one order exists, down to the indicators."""
     try:
@@ -180,6 +213,48 @@ def kill_switch(request: HttpRequest) -> HttpResponse:
             reason=request.POST.get("reason", ""),
         ),
         f"{account} is halted: nothing new leaves." if is_halt else f"{account} trades again.",
+    )
+
+
+@require_POST
+@login_required
+def gap_action(request: HttpRequest, gap_id: int, verb: str) -> HttpResponse:
+    """Accept that a gap's bars are missing, or have the providers asked for them now."""
+    person = request.user.get_username()
+    if verb == "ask":
+        done = "The providers are being asked; the gap says what came of it."
+        return _act(request, Role.TRADER, lambda: _ask(gap_id), done)
+    done = "Accepted: from now on this gap blocks nothing."
+    return _act(request, Role.RISK_MANAGER, lambda: _accept(gap_id, person), done)
+
+
+def _ask(gap_id: int) -> None:
+    if not ask_for_gap(gap_id):
+        raise NotSentError("no worker could be told; the next round asks by itself")
+
+
+def _accept(gap_id: int, person: str) -> None:
+    if not DataGap.objects.filter(pk=gap_id).exists() or not accept_gap(gap_id=gap_id, by=person):
+        raise GapSettledError(f"gap {gap_id} is not open any more")
+
+
+@require_POST
+@login_required
+def finding_action(request: HttpRequest, finding_id: int, verb: str) -> HttpResponse:
+    """Accept an odd bar as wrong or a split as true, or dismiss the finding."""
+    person = request.user.get_username()
+    if verb == "accept":
+        return _act(
+            request,
+            Role.RISK_MANAGER,
+            lambda: accept_finding(finding_id=finding_id, by=person),
+            "Accepted.",
+        )
+    return _act(
+        request,
+        Role.RISK_MANAGER,
+        lambda: dismiss_finding(finding_id=finding_id),
+        "Dismissed: the bars are right as they are.",
     )
 
 

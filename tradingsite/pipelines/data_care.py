@@ -9,7 +9,7 @@ from django.utils import timezone
 
 from domain.bars import Timeframe
 from domain.errors import PlumblineError
-from marketdata.models import Bar, DataImport, DataRevision, Instrument, Stream
+from marketdata.models import Bar, DataGap, DataImport, DataRevision, Instrument, Stream
 from marketdata.services.backfill_gaps import Backfilled, backfill_gaps
 from marketdata.services.check_series import check_series
 from marketdata.services.find_gaps import find_gaps
@@ -61,6 +61,16 @@ def care_for_data() -> Cared:
         new_findings += checked.new
     return Cared(
         *(len(changed | streamed), new_gaps, filled, new_findings, failed), backfill_gaps()
+    )
+
+
+def ask_for_gap(gap_id: int) -> Backfilled:
+    """Ask the providers for the open gaps of a gap's series now, however often they were asked."""
+    gap = DataGap.objects.select_related("instrument").filter(pk=gap_id, state="open").first()
+    if gap is None:
+        return Backfilled()
+    return backfill_gaps(
+        instrument=gap.instrument, timeframe=Timeframe(gap.timeframe), is_patient=False
     )
 
 

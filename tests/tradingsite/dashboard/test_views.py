@@ -12,7 +12,10 @@ from tradingsite.dashboard import panels
 
 pytestmark = pytest.mark.django_db
 
-PAGES = ("/", "/positions/", "/orders/", "/signals/", "/signals/?show=holds", "/weights/")
+PAGES = (
+    *("/", "/positions/", "/orders/", "/signals/", "/signals/?show=holds", "/weights/", "/data/"),
+    "/data/?state=any&instrument=SIM:ACME&timeframe=1d&page=1",
+)
 
 
 @pytest.fixture
