@@ -96,12 +96,16 @@ def _session_bounds(
     opened_at, closed_at = day.copy(), day + timeframe.seconds * MICROS
     if calendar is None or timeframe is not Timeframe.D1 or len(day) == 0:
         return opened_at, closed_at
-    sessions = calendar.sessions(from_micros(day.min()).date(), from_micros(day.max()).date())
     number = day // DAY
-    # A session with a break has several stretches: it opens with the first, closes with the last.
-    first = np.searchsorted(sessions.day, number, side="left")
-    last = np.searchsorted(sessions.day, number, side="right") - 1
-    is_known = last >= first
-    opened_at[is_known] = sessions.opened_at[first[is_known]]
-    closed_at[is_known] = sessions.closed_at[last[is_known]]
+    years = day.astype("datetime64[us]").astype("datetime64[Y]")
+    for year in np.unique(years):
+        at = np.flatnonzero(years == year)
+        days = [from_micros(int(day[at].min())).date(), from_micros(int(day[at].max())).date()]
+        sessions = calendar.sessions(*days)
+        # A session with a break has several stretches: the first one's open, the last one's close.
+        first = np.searchsorted(sessions.day, number[at], side="left")
+        last = np.searchsorted(sessions.day, number[at], side="right") - 1
+        is_known = last >= first
+        opened_at[at[is_known]] = sessions.opened_at[first[is_known]]
+        closed_at[at[is_known]] = sessions.closed_at[last[is_known]]
     return opened_at, closed_at

@@ -48,6 +48,7 @@ class Reason(IntEnum):
     IN_THE_FUTURE = 21
     TIME_WENT_BACK = 22
     CLOSES_WRONGLY = 23
+    TIME_OUT_OF_RANGE = 24
 
     @property
     def text(self) -> str:
@@ -77,6 +78,7 @@ _TEXTS = {
     Reason.PRICE_NEGATIVE: "a price is negative",
     Reason.NEGATIVE_SIZE: "a size or number of contracts is negative",
     Reason.IN_THE_FUTURE: "the time lies in the future",
+    Reason.TIME_OUT_OF_RANGE: "the time lies before 1900 or after 2200",
     Reason.CLOSES_WRONGLY: "the closing time does not fit the timeframe",
     Reason.TIME_WENT_BACK: "the time lies before that of an earlier row",
     Reason.TEXT_UNREADABLE: "a word is empty, too long or not printable",
@@ -129,9 +131,20 @@ def off_grid(
     beside: NDArray[np.bool_] = opened_at % (timeframe.seconds * MICROS) != 0
     odd = opened_at[beside]
     if calendar is not None and len(odd):
-        since, until = from_micros(odd.min()), from_micros(odd.max()) + timeframe.length
-        beside[beside] = ~np.isin(odd, calendar.bars(timeframe, since, until).opened_at)
+        beside[beside] = ~np.isin(odd, _session_grid(odd, timeframe, calendar))
     return beside
+
+
+def _session_grid(opened_at: IntArray, timeframe: Timeframe, calendar: Calendar) -> IntArray:
+    """Return the openings the sessions give, for the years these bars lie in."""
+    grids = []
+    for year in np.unique(opened_at.astype("datetime64[us]").astype("datetime64[Y]")):
+        since, until = (
+            from_micros(int((year + more).astype("datetime64[us]").astype(np.int64)))
+            for more in (0, 1)
+        )
+        grids.append(calendar.bars(timeframe, since, until + timeframe.length).opened_at)
+    return np.concatenate(grids)
 
 
 def _closes_wrongly(bars: BarSeries, timeframe: Timeframe) -> NDArray[np.bool_]:

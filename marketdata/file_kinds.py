@@ -23,6 +23,7 @@ UNREADABLE_TIMES = (
     Reason.TIME_WITHOUT_ZONE,
     Reason.TIME_AMBIGUOUS,
     Reason.TIME_SKIPPED,
+    Reason.TIME_OUT_OF_RANGE,
 )
 
 

@@ -13,8 +13,9 @@ from domain.bars import IntArray, to_micros
 from marketdata.data_quality import Reason, ReasonArray
 from marketdata.row_layouts import Cell, Column, Columns, Kind, PlacedLayout, RawRows
 
-EARLIEST = to_micros(datetime(1, 1, 2, tzinfo=UTC))
-LATEST = to_micros(datetime(9999, 12, 30, tzinfo=UTC))
+# What lies outside is a slip of the pen: one such row must not ask for centuries of calendar.
+EARLIEST = to_micros(datetime(1900, 1, 1, tzinfo=UTC))
+LATEST = to_micros(datetime(2200, 1, 1, tzinfo=UTC))
 WHOLE_LIMIT = 2**63
 EMPTY_OF = {Kind.NUMBER: np.nan, Kind.TEXT: ""}
 DTYPES: dict[Kind, Any] = {
@@ -145,4 +146,4 @@ def _local(wall: datetime, zone: ZoneInfo) -> int | Reason:
 
 
 def _within(micros: int) -> int | Reason:
-    return micros if EARLIEST <= micros <= LATEST else Reason.TIME_UNREADABLE
+    return micros if EARLIEST <= micros <= LATEST else Reason.TIME_OUT_OF_RANGE

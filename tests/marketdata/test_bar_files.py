@@ -107,6 +107,8 @@ def test_read_when_session_dates_opens_at_midnight_and_closes_a_day_later(
         ("2024-02-30T03:45:00Z,10,12,9,11,5\n", Reason.TIME_UNREADABLE),
         ("now,10,12,9,11,5\n", Reason.TIME_UNREADABLE),
         (",10,12,9,11,5\n", Reason.TIME_UNREADABLE),
+        ("0204-01-02T03:45:00Z,10,12,9,11,5\n", Reason.TIME_OUT_OF_RANGE),
+        ("2404-01-02T03:45:00Z,10,12,9,11,5\n", Reason.TIME_OUT_OF_RANGE),
         ("1704167100,10,12,9,11,5\n", Reason.TIME_UNREADABLE),
         ("2024-01-02T03:45:00Z,10,12,9,abc,5\n", Reason.NO_NUMBER),
         ("2024-01-02T03:45:00Z,1_0,12,9,11,5\n", Reason.NO_NUMBER),
