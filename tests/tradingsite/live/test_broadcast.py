@@ -7,7 +7,7 @@ import pytest
 from django.db import transaction
 
 from domain import bus
-from domain.events import BookMoved, BotStateChanged, InstantSealed, OrderPlaced
+from domain.events import BookMoved, BotStateChanged, InstantSealed, OrderPlaced, QuotesMoved
 from tradingsite.live import broadcast
 from tradingsite.live.broadcast import Broadcaster, hints_of
 
@@ -46,6 +46,11 @@ def test_hints_of_when_the_book_moves_names_its_topics_and_the_desk():
 def test_hints_of_when_an_instant_is_sealed_concerns_every_account():
     sealed = InstantSealed(shard=0, stream="demo", closed_at=T, bars=5)
     assert hints_of(sealed) == [("bars", 0, "2005-06-01T00:00:00+00:00")]
+
+
+def test_hints_of_when_quotes_move_concern_every_account():
+    moved = QuotesMoved(shard=0, stream="lab", at=T)
+    assert hints_of(moved) == [("quotes", 0, "2005-06-01T00:00:00+00:00")]
 
 
 def test_hints_of_when_a_bot_stops_names_bots():

@@ -8,7 +8,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from tests.tradingsite.desk_rows import DeskRows
 from tradingsite import env
-from tradingsite.monitoring import metrics, views
+from tradingsite.monitoring import metrics, tick_counts, views
 from tradingsite.monitoring.heartbeats import redis_client
 
 LANES = ("ingest", "signals", "execution", "research", "learning")
@@ -44,6 +44,19 @@ def test_metrics_when_asked_tell_the_desk(desk: DeskRows, client: Client) -> Non
         ("plumbline_publish_failures_total",): 0,
     }
     assert {key: found.get(key) for key in expected} == expected
+
+
+def test_metrics_when_live_streams_counted_ticks_tell_by_reason(
+    desk: DeskRows, client: Client
+) -> None:
+    with redis_client() as redis:
+        redis.delete(f"{tick_counts.PREFIX}lab")
+        tick_counts.count_ticks(redis, "lab", {"fine": 7, "late": 2})
+        tick_counts.count_ticks(redis, "lab", {"fine": 1})
+        found = values(client)
+        redis.delete(f"{tick_counts.PREFIX}lab")
+    assert found["plumbline_ticks_total", "fine", "lab"] == 8
+    assert found["plumbline_ticks_total", "late", "lab"] == 2
 
 
 def test_metrics_when_redis_is_down_still_tell_the_record(

@@ -21,7 +21,7 @@ from domain.bars import Timeframe, series_of
 from execution.models import Book
 from marketdata.feeds.base import FeedBar, FeedInstant
 from marketdata.feeds.sample_stocks import SampleStocksFeed
-from marketdata.models import Account, Bar, Instrument, LateBar, Seal, Split, Stream
+from marketdata.models import Account, Bar, Instrument, LateBar, Provider, Seal, Split, Stream
 from marketdata.services.ingest_bars import (
     SealOrderError,
     StreamBusyError,
@@ -378,6 +378,12 @@ def test_ingest_history_when_a_split_lies_ahead_stores_it(db: None) -> None:
     Split.objects.filter(effective_at__year=2005).delete()
     seal_instants(stream_id=stream.pk, instants=[(datetime(2004, 1, 6, tzinfo=UTC), 4)])
     assert ingest_history("demo") == IngestedHistory(0, 0, 1)
+
+
+def test_ingest_history_when_the_stream_has_providers_leaves_it_to_its_feed(db: None) -> None:
+    stream = make_stream(kind="live", feed="websocket")
+    stream.providers.add(Provider.objects.create(name="bridge", feed="websocket"))
+    assert ingest_history("minutes") == IngestedHistory(0, 0, 0)
 
 
 def test_ingest_history_when_the_stream_is_unknown_refuses(db: None) -> None:
