@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import Any
 
 import numpy as np
-from django.db import connection, transaction
+from django.db import IntegrityError, connection, transaction
 from django.utils import timezone
 
 from domain import bus
@@ -54,6 +54,36 @@ UPSERT = (
     + ") IS DISTINCT FROM ("
     + ", ".join(f'excluded."{name}"' for name in VALUE_COLUMNS)
     + ")"
+)
+
+# Bars that come in bulk. A plain INSERT of the new ones takes half the time of an upsert, which
+# is kept for the moment when another writer adds one of them; equal bars are only read.
+_SAME = (
+    "b.instrument_id = %(instrument)s AND b.timeframe = %(timeframe)s"
+    " AND b.opened_at BETWEEN %(first)s AND %(last)s AND b.opened_at = s.opened_at"
+)
+_ROWS = (
+    "INSERT INTO marketdata_bar ("
+    + ", ".join(f'"{name}"' for name, _ in (*BAR_COLUMNS, *ORIGIN_COLUMNS))
+    + ") SELECT %(instrument)s, %(timeframe)s, "
+    + ", ".join(f's."{name}"' for name, _ in BAR_COLUMNS[2:])
+    + ", %(source)s, CASE WHEN s.closed_at <= %(sealed_to)s"
+    " THEN %(sealed_to)s::timestamptz END FROM coming_in_bar s"
+)
+_RETURNING = " RETURNING version, opened_at, known_at"
+ADD = (
+    f"{_ROWS} WHERE NOT EXISTS (SELECT FROM marketdata_bar b WHERE {_SAME})"
+    f" ORDER BY s.opened_at{_RETURNING}"
+)
+MOVE = f"{_ROWS} ORDER BY s.opened_at ON CONFLICT {UPSERT}{_RETURNING}"
+CORRECT = (
+    "UPDATE marketdata_bar b SET "
+    + ", ".join(f'"{name}" = s."{name}"' for name in VALUE_COLUMNS)
+    + f", source_id = %(source)s FROM coming_in_bar s WHERE {_SAME} AND ("
+    + ", ".join(f'b."{name}"' for name in VALUE_COLUMNS)
+    + ") IS DISTINCT FROM ("
+    + ", ".join(f's."{name}"' for name in VALUE_COLUMNS)
+    + ") RETURNING b.version, b.opened_at, b.known_at"
 )
 
 
@@ -203,35 +233,26 @@ class BarStaging(Staging):
         if span is None:
             return StoredBars()
         ensure_bar_partitions(timeframe=timeframe, first=span[0], last=span[1])
-        _forget_chunks(instrument_id, timeframe, span[0])
-        names = ", ".join(f'"{name}"' for name, _ in (*BAR_COLUMNS, *ORIGIN_COLUMNS))
-        staged = ", ".join(f'"{name}"' for name, _ in BAR_COLUMNS[2:])
+        lock_series(instrument_id=instrument_id, timeframe=timeframe)
+        asked = {
+            "instrument": instrument_id,
+            "timeframe": timeframe.value,
+            "source": source_id,
+            "sealed_to": _held_sealed_to(instrument_id, timeframe),
+            "first": span[0],
+            "last": span[1],
+        }
+        try:
+            with transaction.atomic():
+                changes = [*_changes(CORRECT, asked), *_changes(ADD, asked)]
+        except IntegrityError:  # another writer added a bar meanwhile
+            changes = _changes(MOVE, asked)
         with connection.cursor() as cursor:
-            cursor.execute(
-                f"""
-                WITH moved AS (
-                    INSERT INTO marketdata_bar ({names})
-                    SELECT %(instrument)s, %(timeframe)s, {staged}, %(source)s,
-                        CASE WHEN closed_at <= %(sealed_to)s THEN %(sealed_to)s::timestamptz END
-                    FROM {self.table} ORDER BY opened_at
-                    ON CONFLICT {UPSERT} RETURNING version, opened_at, known_at
-                ), sorted AS (
-                    SELECT opened_at, CASE WHEN version > 1 THEN 'corrected'
-                        WHEN known_at IS NOT NULL THEN 'backfilled' ELSE 'new' END AS kind
-                    FROM moved
-                )
-                SELECT kind, count(*), min(opened_at), max(opened_at) FROM sorted GROUP BY kind
-                """,
-                {
-                    "instrument": instrument_id,
-                    "timeframe": timeframe.value,
-                    "source": source_id,
-                    "sealed_to": _held_sealed_to(instrument_id, timeframe),
-                },
-            )
-            changes = [Change(*row) for row in cursor.fetchall()]
             cursor.execute(f"SELECT count(*) FROM {self.table}")
             (total,) = cursor.fetchone()
+        if changes:
+            first = min(one.first_opened_at for one in changes)
+            _forget_chunks(instrument_id, timeframe, first)
         _revise(instrument_id, timeframe, changes, import_id)
         corrected = sum(one.bars for one in changes if one.kind == "corrected")
         moved = sum(one.bars for one in changes)
@@ -246,6 +267,19 @@ class Change:
     bars: int
     first_opened_at: datetime
     last_opened_at: datetime
+
+
+def _changes(statement: str, asked: dict[str, Any]) -> list[Change]:
+    """Run a statement over the staged bars; return what became of those it moved, by kind."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            f"WITH moved AS ({statement}), sorted AS (SELECT opened_at, CASE"
+            " WHEN version > 1 THEN 'corrected' WHEN known_at IS NOT NULL THEN 'backfilled'"
+            " ELSE 'new' END AS kind FROM moved)"
+            " SELECT kind, count(*), min(opened_at), max(opened_at) FROM sorted GROUP BY kind",
+            asked,
+        )
+        return [Change(*row) for row in cursor.fetchall()]
 
 
 def _held_sealed_to(instrument_id: int, timeframe: Timeframe) -> datetime | None:
