@@ -22,10 +22,11 @@ from marketdata.feeds.base import FeedBar, FeedInstant, ShouldStop
 from marketdata.models import Instrument, Seal, Stream
 from marketdata.pending_history import Fetch, PendingHistory
 from marketdata.services.ingest_bars import bars_of
+from marketdata.services.note_gaps import Lack, note_gaps
 from marketdata.services.store_ticks import store_ticks
 from marketdata.services.tick_stream import TickStream
 from tradingsite.pipelines.feed_health import FeedHealth
-from tradingsite.pipelines.longer_bars import LongerBars
+from tradingsite.pipelines.longer_bars import LongerBars, Made
 from tradingsite.pipelines.tick_bars import TickBars
 from tradingsite.pipelines.tick_link import LinkPlan, TickLink, micros_now
 
@@ -53,6 +54,7 @@ class LiveInstant(FeedInstant):
     cursor: str = ""
     ticks: TickArray | None = None
     source_id: int | None = None
+    lacking: tuple[Lack, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -83,10 +85,19 @@ class LiveFeed:
             name: ClosingTimes(calendar_named(name), self._base) for name in set(calendars.values())
         }
         self._closings = {pk: closings[name] for pk, name in calendars.items()}
+        # Only a calendar can say that a bar is missing.
+        self._expected = {
+            (name, timeframe): ClosingTimes(calendar_named(name), timeframe)
+            for name in set(calendars.values())
+            if name
+            for timeframe in plan.timeframes
+        }
+        self._known_from = _known_from(plan.stream, self._base)
+        self._lacking: list[Lack] = []
         self._longer = LongerBars(
             calendars,
             plan.timeframes,
-            known_from=_known_from(plan.stream, self._base),
+            known_from=self._known_from,
             unknown_in=self._frames.unknown_in,
         )
         self._history = self._pending_history()
@@ -220,20 +231,41 @@ class LiveFeed:
     def _instant(self, closed_at: int, base: Bars, source_id: int | None) -> LiveInstant:
         """Return the instant with all its timeframes; empty when nothing closes."""
         made = self._longer.closing_at(closed_at, base)
+        self._note_lacking(closed_at, made)
         named = self._plan.instruments
         bars = tuple(
             FeedBar(named[one].venue, named[one].symbol, timeframe, bar)
             for (one, timeframe), bar in made.items()
         )
         at = from_micros(closed_at)
-        if self._ticks is None or not bars:
-            return LiveInstant(at, bars, source_id=source_id)
+        if not bars:
+            return LiveInstant(at, bars)
+        lacking, self._lacking = tuple(self._lacking), []
+        if self._ticks is None:
+            return LiveInstant(at, bars, source_id=source_id, lacking=lacking)
         kept = self._ticks.take_ticks(closed_at)
-        return LiveInstant(at, bars, self._ticks.cursor(closed_at), kept, source_id)
+        cursor = self._ticks.cursor(closed_at)
+        return LiveInstant(at, bars, cursor, kept, source_id, lacking)
+
+    def _note_lacking(self, closed_at: int, made: Made) -> None:
+        """Remember which expected bars close at the instant and are not there."""
+        for (name, timeframe), times in self._expected.items():
+            opened_at = times.opened_of(closed_at)
+            if opened_at is None or opened_at < self._known_from:
+                continue
+            lacking = [
+                pk
+                for pk, one in self._plan.instruments.items()
+                if one.calendar == name and (pk, timeframe) not in made
+            ]
+            unknown = self._frames.unknown_in(opened_at, closed_at) if lacking else set()
+            span = (from_micros(opened_at), from_micros(closed_at))
+            self._lacking += [Lack(pk, timeframe, *span, pk in unknown) for pk in lacking]
 
 
 def keep_place(stream: Stream, instant: LiveInstant) -> None:
-    """Commit, in the transaction of the seal, from where to read on, and the raw ticks."""
+    """Commit, in the transaction of the seal, from where to read on, what lacks, the raw ticks."""
+    note_gaps(instant.lacking)
     if instant.ticks is not None:
         store_ticks(ticks=instant.ticks, source_id=instant.source_id)
     Stream.objects.filter(pk=stream.pk).update(tick_cursor=instant.cursor)

@@ -13,7 +13,7 @@ from redis import Redis
 
 from domain.bars import Bar as BarValue
 from domain.bars import Timeframe, from_micros, to_micros
-from marketdata.models import Bar, LateBar, Seal, Stream, Tick
+from marketdata.models import Bar, DataGap, LateBar, Seal, Stream, Tick
 from marketdata.services.publish_quotes import newest_quotes
 from marketdata.services.tick_stream import PREFIX, TickStream
 from tests.marketdata.feeds.tick_server import TickServer, running_tick_server, tick_message
@@ -193,6 +193,16 @@ def test_hole_when_nobody_has_history_stays_a_hole(desk: Desk) -> None:
     assert -(-holed // (5 * MINUTE)) * 5 * MINUTE not in {key[1] for key in fives}
     assert fives
     assert fives.items() <= reference_bars(desk.ticks, Timeframe.M5).items()
+    # The hole was in the ledger before the next instant could be decided.
+    five = -(-holed // (5 * MINUTE)) * 5 * MINUTE
+    for timeframe, closed_at in (("1m", holed), ("5m", five)):
+        gaps = DataGap.objects.filter(timeframe=timeframe, known_from=from_micros(closed_at))
+        assert set(gaps.values_list("instrument_id", "state")) == {
+            (one, "open") for one in desk.ids.values()
+        }
+    for gap in DataGap.objects.all():
+        series = {"instrument": gap.instrument, "timeframe": gap.timeframe}
+        assert not Bar.objects.filter(opened_at=gap.first_opened_at, **series).exists()
 
 
 def test_stream_when_polled_seals_what_the_files_show(desk: Desk) -> None:
