@@ -15,7 +15,8 @@ class Job:
 
 BEAT_SCHEDULE = (
     Job("ingest", 60, "ingest", "store history the feeds have and we have not"),
-    Job("care", 60, "research", "find holes and odd bars, ask providers, pack, drop what is old"),
+    Job("care", 60, "research", "find holes and odd bars, ask providers for what is missing"),
+    Job("tidy", 600, "research", "pack bars for reading, drop partitions past their retention"),
     Job("score", 5, "signals", "catch up accounts that are behind their stream"),
     Job("execute", 1, "execution", "send what the outbox holds"),
     Job("sweep", 1, "signals", "find work whose message was lost"),

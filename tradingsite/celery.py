@@ -31,7 +31,7 @@ def nudge(account_id: int, *, force: bool = False) -> None:
 
 def ask_for_gap(gap_id: int) -> bool:
     """Have a worker ask the providers for a gap now; tell whether the message went out."""
-    return _sent(CARE, {"gap_id": gap_id}, "ingest")
+    return _sent(CARE, {"gap_id": gap_id}, "research")
 
 
 def _publish(account_id: int, *, force: bool) -> None:

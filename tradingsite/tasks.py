@@ -6,13 +6,14 @@ from typing import Any
 from django.db import close_old_connections
 
 from tradingsite.celery import WALK, app
-from tradingsite.pipelines import data_care, ingestion, learning, supervision, trading
+from tradingsite.pipelines import data_care, ingestion, learning, storage, supervision, trading
 
 QUICK: dict[str, Any] = {"soft_time_limit": 20, "time_limit": 30}
 LONG: dict[str, Any] = {"soft_time_limit": 540, "time_limit": 570}
 RETRAIN_SECONDS = 120
 INGEST_SECONDS = 60
 CARE_SECONDS = 60
+TIDY_SECONDS = 600
 
 _seen = {"publish_failures": 0}
 
@@ -35,7 +36,7 @@ def ingest(**_: Any) -> None:
 
 @app.task(name="care", queue="research", **LONG)
 def care(*, gap_id: int | None = None, **_: Any) -> None:
-    """Look for holes and odd bars, ask providers for what is missing, pack, drop what is old.
+    """Look for holes and odd bars, ask providers for what is missing.
 
     With a gap's id somebody waits for that gap alone.
     """
@@ -45,6 +46,15 @@ def care(*, gap_id: int | None = None, **_: Any) -> None:
     elif supervision.claim_slot("care", CARE_SECONDS):
         with supervision.unhurried():
             supervision.remember("care", lambda: asdict(data_care.care_for_data()))
+
+
+@app.task(name="tidy", queue="research", **LONG)
+def tidy(**_: Any) -> None:
+    """Pack bars for reading, drop partitions past their retention."""
+    close_old_connections()
+    if supervision.claim_slot("tidy", TIDY_SECONDS):
+        with supervision.unhurried():
+            supervision.remember("tidy", lambda: asdict(storage.tidy_storage()))
 
 
 @app.task(name="score", queue="signals", **QUICK)
