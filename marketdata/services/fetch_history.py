@@ -29,7 +29,7 @@ from domain.bars import (
 from domain.errors import PlumblineError
 from marketdata.calendars import Calendar, calendar_named
 from marketdata.data_quality import MICROS, Reason, check_bars, mixed_in
-from marketdata.feeds.base import Feed, FeedError, history_spans
+from marketdata.feeds.base import Feed, FeedError, UnknownSymbolError, history_spans
 from marketdata.models import Instrument, Provider
 from marketdata.services.connect_provider import Sleep, ask, feed_of, report_health, symbols_at
 
@@ -170,6 +170,8 @@ def _from(
         if not able.has_history or asked.timeframe not in able.timeframes or symbol is None:
             return None
         found = _chunks(feed, symbol, asked, sleep)
+    except UnknownSymbolError:
+        return None  # an answer: it does not offer this one, and is well
     except PlumblineError as error:
         report_health(
             provider_id=provider.pk,

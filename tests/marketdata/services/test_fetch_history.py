@@ -323,13 +323,21 @@ def test_fetch_history_when_the_adapter_has_a_fault_takes_the_next(
 
 
 @pytest.mark.parametrize(
-    ("error", "calls"), [(UnknownSymbolError("no"), 1), (FeedUnavailableError("no"), 3)]
+    ("error", "calls", "raised"),
+    [
+        (UnknownSymbolError("no"), 1, NoProviderError),
+        (FeedUnavailableError("no"), 3, HistoryUnavailableError),
+    ],
 )
 def test_fetch_history_when_asking_again_changes_nothing_asks_once(
-    error: Exception, calls: int, instrument: Instrument, scripted: Callable[[Any], Provider]
+    error: Exception,
+    calls: int,
+    raised: type[Exception],
+    instrument: Instrument,
+    scripted: Callable[[Any], Provider],
 ) -> None:
     scripted(error)
-    with pytest.raises(HistoryUnavailableError):
+    with pytest.raises(raised):
         fetch(instrument, 0, 5)
     assert ScriptedFeed.calls == calls
 
@@ -497,3 +505,27 @@ def series(*at_minutes: int, price: float = 10.0) -> BarSeries:
     opened_at = to_micros(T0) + np.array(at_minutes, dtype=np.int64) * MINUTE_MICROS
     open_, high, low, close, volume = (np.full(len(at_minutes), price) for _ in range(5))
     return BarSeries(opened_at, opened_at + MINUTE_MICROS, open_, high, low, close, abs(volume))
+
+
+def test_fetch_when_a_provider_does_not_know_the_symbol_asks_the_next_and_keeps_it_well(
+    tmp_path: Path,
+) -> None:
+    instrument = Instrument.objects.create(
+        venue="NYSE", symbol="IBM", calendar="NYSE", tick_size=1, lot_size=1
+    )
+    folder = Provider.objects.create(
+        name="empty folder", feed="files", priority=1, options={"folder": str(tmp_path)}
+    )
+    asked = {
+        "instrument": instrument,
+        "timeframe": Timeframe.D1,
+        "since": datetime(2005, 1, 3, tzinfo=UTC),
+        "until": datetime(2005, 1, 5, tzinfo=UTC),
+    }
+    with pytest.raises(NoProviderError):
+        fetch_history(**asked)
+    Provider.objects.create(name="sample", feed="sample_stocks", priority=2)
+    found = fetch_history(**asked)
+    assert ([part.provider for part in found.parts], found.failures) == (["sample"], ())
+    folder.refresh_from_db()
+    assert folder.state == "idle"
