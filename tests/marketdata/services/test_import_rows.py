@@ -249,7 +249,7 @@ def test_import_when_levels_lack_update_ids_they_are_null(tmp_path: Path) -> Non
     )
 
 
-def test_import_when_layout_is_anothers_names_what_is_missing(tmp_path: Path) -> None:
+def test_import_when_layout_is_of_another_kind_names_what_is_missing(tmp_path: Path) -> None:
     path = written(tmp_path, SHARES, [trade(0)])
     with pytest.raises(BadFileError, match="columns missing: action, side, order_id, flags"):
         bring_in(path, MESSAGE_PLAN)
