@@ -6,13 +6,14 @@ import os
 import platform
 import sys
 
-from benchmarks import desk, history, replay, ticks
+from benchmarks import desk, history, replay, ticks, windows
 
 BENCHMARKS = {
     "replay": replay.measure,
     "desk": desk.measure,
     "ticks": ticks.measure,
     "history": history.measure,
+    "windows": windows.measure,
 }
 
 

@@ -1,5 +1,7 @@
 """Ways to read windows, over a table filled with made-up bars. Django is set up before."""
 
+import json
+import sys
 import time
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
@@ -19,9 +21,41 @@ INSTRUMENTS = 500
 COUNT = 500
 BEGINS = datetime(2022, 1, 1, tzinfo=UTC)
 SEED = 7
+ROUNDS = 5
+FEW, MANY = 2_000, 20_000
+Way = Callable[[], int]
 
 
-def fill(say: Callable[[str], None], *, bars_each: int) -> list[int]:
+def main(_folder: str) -> None:
+    """Measure one million stored bars, then ten; print one JSON object."""
+    few = fill(bars_each=FEW)
+    small = _rounds(ways(few))
+    answer: dict[str, object] = {
+        f"500 x 500 bars by {name}, ms": value for name, value in small.items()
+    }
+    answer["windows, times faster than the ORM"] = round(small["ORM"] / small["packed"], 1)
+    answer["windows, times faster than a cursor"] = round(small["cursor"] / small["packed"], 1)
+    many = fill(bars_each=MANY)
+    large = _rounds({name: way for name, way in ways(many).items() if name != "ORM"})
+    answer |= {f"of 10 million, by {name}, ms": value for name, value in large.items()}
+    answer |= one_of_many(many)
+    answer["plan of a window in 10 million"] = plan(many)
+    sys.stdout.write(json.dumps(answer))
+
+
+def _rounds(chosen: dict[str, Way]) -> dict[str, float]:
+    times: dict[str, list[float]] = {name: [] for name in chosen}
+    for _ in range(ROUNDS):
+        for name, way in chosen.items():
+            began = time.perf_counter()
+            rows = way()
+            times[name].append(time.perf_counter() - began)
+            if rows != INSTRUMENTS * COUNT:
+                raise RuntimeError(f"{name} read {rows} bars, not {INSTRUMENTS * COUNT}")
+    return {name: round(1000 * median(found), 1) for name, found in times.items()}
+
+
+def fill(*, bars_each: int) -> list[int]:
     """Store and pack minute bars of 500 instruments up to `bars_each`; return their ids."""
     if not Instrument.objects.filter(venue="BENCH").exists():
         Instrument.objects.bulk_create(
@@ -37,20 +71,17 @@ def fill(say: Callable[[str], None], *, bars_each: int) -> list[int]:
     open_ = np.concatenate(([100.0], close[:-1]))
     high, low = np.maximum(open_, close) + 0.01, np.minimum(open_, close) - 0.01
     bars = BarSeries(opened, opened + 60_000_000, open_, high, low, close, np.full(bars_each, 5.0))
-    began = time.monotonic()
-    for number, key in enumerate(ids):
+    for key in ids:
         with transaction.atomic():
             store_bars(instrument_id=key, timeframe=Timeframe.M1, bars=bars)
             pack_bars(instrument_id=key, timeframe=Timeframe.M1)
-        if number % 50 == 49:
-            say(f"{(number + 1) * bars_each:,} bars, {time.monotonic() - began:.0f} s")
     with connection.cursor() as cursor:
         cursor.execute("VACUUM (ANALYZE) marketdata_bar")
         cursor.execute("VACUUM (ANALYZE) marketdata_barchunk")
     return ids
 
 
-def ways(ids: list[int]) -> dict[str, Callable[[], int]]:
+def ways(ids: list[int]) -> dict[str, Way]:
     """Return every way of reading the last 500 bars of each instrument; each returns how many."""
     until = Bar.objects.filter(instrument_id=ids[0], timeframe="1m").latest("opened_at").closed_at
 
@@ -86,7 +117,7 @@ def ways(ids: list[int]) -> dict[str, Callable[[], int]]:
     return {"ORM": by_orm, "cursor": by_cursor, "packed": by_chunks}
 
 
-def few_of_many(ids: list[int]) -> dict[str, float]:
+def one_of_many(ids: list[int]) -> dict[str, float]:
     """Return how long one instrument's window takes, newest and two weeks back, in ms."""
     newest = Bar.objects.filter(instrument_id=ids[0], timeframe="1m").latest("opened_at").closed_at
     answer = {}
