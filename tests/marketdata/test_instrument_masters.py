@@ -180,7 +180,7 @@ def test_read_master_when_json_reads_every_row(wrap: Callable[[Any], Any], write
         ("m.csv", "venue,symbol\nA,B\n", "columns missing: kind, currency, tick_size, lot_size"),
         ("m.csv", b"\xff\xfe\x00", "no UTF-8 text"),
         ("m.csv", f"{HEAD}\n" + "x" * 200_000 + "\n", "line 2: field larger than field limit"),
-        ("m.csv.gz", gzip.compress(f"{HEAD}\n".encode() * 99)[:30], "broken or cut off"),
+        ("m.csv.gz", gzip.compress(f"{HEAD}\n".encode() * 99, mtime=0)[:30], "broken or cut off"),
         ("m.json", '[{"venue": "N', "no JSON"),
         ("m.json", "[" * 100_000, "no JSON"),
         ("m.json", "5", "neither a list of instruments nor an object that holds one"),
