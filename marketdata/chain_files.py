@@ -6,7 +6,7 @@ from datetime import date
 import numpy as np
 
 from domain.bars import IntArray, from_micros
-from marketdata.data_quality import Reason, Tests
+from marketdata.data_quality import Reason, Tests, expired
 from marketdata.file_kinds import (
     FileKind,
     absent_when_zero,
@@ -90,6 +90,7 @@ def _tests(columns: Columns) -> Tests:
             *(columns[name] for name in ("bid_size", "ask_size", "volume", "open_interest")),
             columns["implied_volatility"],
         ),
+        (Reason.AFTER_EXPIRY, expired(columns["observed_at"], columns["expiry"])),
     )
 
 

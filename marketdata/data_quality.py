@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from domain.bars import BarSeries, FloatArray, IntArray, Timeframe, from_micros
-from marketdata.calendars import Calendar
+from marketdata.calendars import CLOCK, DAY, Calendar
 
 ReasonArray = NDArray[np.uint8]
 Tests = Sequence[tuple["Reason", Any]]  # where each reason applies: bool per row
@@ -19,6 +19,15 @@ HIGHEST_VOLUME = 1e18
 MICROS = 1_000_000
 # So many steps of one other length do not come from silent minutes.
 MIXED_IN_A_ROW = 20
+# So many steps of one other length are another timeframe, not thin trading.
+ENOUGH_TO_TELL = 20
+# Of 100 steps so many may be shorter than the timeframe: a few doubled days. Bars of half its
+# length have about 50.
+MOST_SHORT_PERCENT = 25
+# Of 100 steps so many may be shorter than the longer timeframe that a file is found to have.
+MOST_ODD_PERCENT = 1
+# The weeks of the ISO calendar begin on Mondays; day 0 (1970-01-01) was a Thursday.
+DAYS_BEFORE_MONDAY = 3
 
 
 class Reason(IntEnum):
@@ -49,6 +58,7 @@ class Reason(IntEnum):
     TIME_WENT_BACK = 22
     CLOSES_WRONGLY = 23
     TIME_OUT_OF_RANGE = 24
+    AFTER_EXPIRY = 25
 
     @property
     def text(self) -> str:
@@ -81,6 +91,7 @@ _TEXTS = {
     Reason.TIME_OUT_OF_RANGE: "the time lies before 1900 or after 2200",
     Reason.CLOSES_WRONGLY: "the closing time does not fit the timeframe",
     Reason.TIME_WENT_BACK: "the time lies before that of an earlier row",
+    Reason.AFTER_EXPIRY: "the contract had expired before this day",
     Reason.TEXT_UNREADABLE: "a word is empty, too long or not printable",
 }
 
@@ -154,6 +165,65 @@ def _closes_wrongly(bars: BarSeries, timeframe: Timeframe) -> NDArray[np.bool_]:
     spare = 3600 * MICROS if timeframe.seconds >= Timeframe.D1.seconds else 0
     wrong: NDArray[np.bool_] = (lasts <= 0) | (lasts > timeframe.seconds * MICROS + spare)
     return wrong
+
+
+def wrong_step(opened_at: IntArray, timeframe: Timeframe, calendar: Calendar | None = None) -> str:
+    """Return how far apart most of these bars lie, such as 1h, when that is no such timeframe.
+
+    '' when they may be of the timeframe. Shorter bars overlap: several in one session, ISO week
+    or intraday span. Longer ones lie on their own grid, while thin trading has irregular steps.
+    Order and doubled rows do not matter.
+    """
+    times = np.unique(opened_at)
+    steps = np.diff(times) // MICROS
+    short = _overlaps(times, steps, timeframe, calendar)
+    if 100 * int(short.sum()) > MOST_SHORT_PERCENT * len(steps):
+        return _in_words(_usual(steps[short])[0])
+    if len(steps) < ENOUGH_TO_TELL:
+        return ""
+    usual, count = _usual(steps)
+    shorter = 100 * int((steps < usual).sum())
+    if usual <= timeframe.seconds or 2 * count <= len(steps):
+        return ""
+    is_other = shorter <= MOST_ODD_PERCENT * len(steps) and usual in LENGTHS
+    return LENGTHS[usual] if is_other else ""
+
+
+def _overlaps(
+    times: IntArray, steps: IntArray, timeframe: Timeframe, calendar: Calendar | None
+) -> NDArray[np.bool_]:
+    """Tell per step whether the next bar opens while the one before still lasts."""
+    if timeframe.seconds < Timeframe.D1.seconds:
+        # A few rows beside the grid are refused one by one.
+        return (steps < timeframe.seconds) & (len(steps) >= ENOUGH_TO_TELL)
+    days = (calendar or CLOCK).days_of(times)
+    if timeframe is Timeframe.W1:
+        days = (days + DAYS_BEFORE_MONDAY) // (timeframe.seconds * MICROS // DAY)
+    # A day may be an hour shorter by a clock change.
+    overlaps: NDArray[np.bool_] = (np.diff(days) == 0) & (steps < timeframe.seconds - 3600)
+    return overlaps
+
+
+LENGTHS = {one.seconds: one.value for one in Timeframe}
+
+
+def _usual(steps: IntArray) -> tuple[int, int]:
+    """Return the most common step, and how often it occurs."""
+    lengths, counts = np.unique(steps, return_counts=True)
+    return int(lengths[counts.argmax()]), int(counts.max())
+
+
+def _in_words(seconds: int) -> str:
+    return LENGTHS.get(seconds, f"{seconds} s")
+
+
+def expired(at: IntArray, expiry: IntArray) -> NDArray[np.bool_]:
+    """Tell per row whether it was seen after the day (its midnight UTC) its contract expired on.
+
+    The day's end and not the session's: venues show the last quotes for minutes after the close.
+    """
+    late: NDArray[np.bool_] = at > expiry + DAY
+    return late
 
 
 def mixed_in(opened_at: IntArray, timeframe: Timeframe) -> Timeframe | None:

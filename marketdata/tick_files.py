@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from marketdata.data_quality import Reason, Tests
+from marketdata.data_quality import Reason, Tests, expired
 from marketdata.file_kinds import FileKind, price_tests, row_count, size_tests
 from marketdata.row_layouts import Cell, Column, Columns, Kind, Layout
 
@@ -66,7 +66,10 @@ def _finish(columns: Columns) -> Columns:
 
 
 def _tests(columns: Columns) -> Tests:
-    return (*price_tests(columns["price"]), *size_tests(columns["size"]))
+    tests = (*price_tests(columns["price"]), *size_tests(columns["size"]))
+    if "expiry" not in columns:
+        return tests
+    return (*tests, (Reason.AFTER_EXPIRY, expired(columns["ts"], columns["expiry"])))
 
 
 TRADES = FileKind("trades", (SHARE_TRADES, CRYPTO_TRADES), _finish, _tests, number="seq")

@@ -28,7 +28,7 @@ from domain.bars import (
 )
 from domain.errors import PlumblineError
 from marketdata.calendars import Calendar, calendar_named
-from marketdata.data_quality import MICROS, Reason, check_bars, mixed_in
+from marketdata.data_quality import Reason, check_bars, mixed_in, wrong_step
 from marketdata.feeds.base import Feed, FeedError, UnknownSymbolError, history_spans
 from marketdata.models import Instrument, Provider
 from marketdata.services.connect_provider import Sleep, ask, feed_of, report_health, symbols_at
@@ -37,8 +37,6 @@ from marketdata.services.connect_provider import Sleep, ask, feed_of, report_hea
 RECENTLY = timedelta(seconds=30)
 # A client of an exchange knows its markets after one long call; they change by the day.
 KEEP_FEED_SECONDS = 3600.0
-# So many bars at one other distance are bars of another timeframe, not silent hours.
-ENOUGH_TO_TELL = 20
 DAY = timedelta(days=1)
 
 # Calendars whose days providers cut where they are.
@@ -229,9 +227,10 @@ def checked(
         return bars, Counter()
     if (np.diff(bars.opened_at) <= 0).any():
         raise BadHistoryError("the answer's time goes backwards or stands still")
-    other = mixed_in(bars.opened_at, timeframe) or _wrong_timeframe(bars.opened_at, timeframe)
-    if other is not None:
-        raise BadHistoryError(f"the answer holds bars of {other.value}, not only {timeframe.value}")
+    mixed = mixed_in(bars.opened_at, timeframe)
+    other = mixed.value if mixed else wrong_step(bars.opened_at, timeframe, calendar)
+    if other:
+        raise BadHistoryError(f"the answer holds bars of {other}, not only {timeframe.value}")
     reasons = check_bars(
         bars,
         timeframe=timeframe,
@@ -268,18 +267,6 @@ def on_sessions(bars: BarSeries, timeframe: Timeframe, calendar: Calendar | None
 
 def _date(day: int) -> date:
     return (EPOCH + timedelta(days=int(day))).date()
-
-
-def _wrong_timeframe(opened_at: IntArray, timeframe: Timeframe) -> Timeframe | None:
-    """Return the timeframe that most bars are apart by, if none lie as close as they should."""
-    steps = np.diff(opened_at) // MICROS
-    if len(steps) < ENOUGH_TO_TELL or (steps <= timeframe.seconds).any():
-        return None
-    lengths, counts = np.unique(steps, return_counts=True)
-    usual = int(lengths[counts.argmax()])
-    if 2 * int(counts.max()) <= len(steps):
-        return None
-    return next((one for one in Timeframe if one.seconds == usual), None)
 
 
 class _Feeds(threading.local):

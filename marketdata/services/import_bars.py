@@ -14,7 +14,7 @@ from domain.bars import BarSeries, FloatArray, IntArray, Timeframe, picked, to_m
 from marketdata.adjustment import dividends_in_factors
 from marketdata.bar_files import RawBars, read_bar_file
 from marketdata.calendars import DAY, Calendar, calendar_named
-from marketdata.data_quality import MICROS, Reason, check_bars, mixed_in
+from marketdata.data_quality import MICROS, Reason, check_bars, mixed_in, wrong_step
 from marketdata.models import Bar, Instrument
 from marketdata.row_layouts import BadFileError
 from marketdata.services.import_ledger import ImportLedger, Progress, SeenValues, iso
@@ -68,16 +68,20 @@ class _Sums:
 
     seen: SeenValues = field(default_factory=SeenValues)
     is_rising: bool = True
+    is_apart: bool = True  # no block of rows reaches into the times of another
     least_step: int = int(np.iinfo(np.int64).max)
     times: list[IntArray] = field(default_factory=list)
     factors: dict[str, list[FloatArray]] = field(default_factory=dict)
 
     def take(self, bars: BarSeries, factors: dict[str, FloatArray]) -> None:
         """Count in the accepted bars of one block."""
-        steps = np.diff(bars.opened_at)
-        self.is_rising &= bool((steps > 0).all()) and int(bars.opened_at[0]) > self.seen.last
-        if (steps > 0).any():
-            self.least_step = min(self.least_step, int(steps[steps > 0].min()))
+        is_rising = bool((np.diff(bars.opened_at) > 0).all())
+        times = bars.opened_at if is_rising else np.unique(bars.opened_at)
+        first, last = int(times[0]), int(times[-1])
+        self.is_rising &= is_rising and first > self.seen.last
+        self.is_apart &= first > self.seen.last or last < self.seen.first
+        if len(times) > 1:
+            self.least_step = min(self.least_step, int(np.diff(times).min()))
         prices = (bars.open, bars.high, bars.low, bars.close)
         self.seen.take(bars.opened_at, prices, (bars.volume,))
         if factors:
@@ -198,7 +202,7 @@ def _stage(
     for raw in blocks:
         found = check_bars(raw.bars, timeframe=timeframe, now_micros=now_micros, calendar=calendar)
         reasons = np.where(raw.reasons != 0, raw.reasons, found)
-        _refuse_mixed(raw, timeframe, ledger.path)
+        _refuse_others(raw, timeframe, calendar, ledger.path)
         fine = ledger.take(raw, reasons)
         if fine.any():
             is_whole = bool(fine.all())
@@ -209,12 +213,21 @@ def _stage(
     return sums
 
 
-def _refuse_mixed(raw: RawBars, timeframe: Timeframe, path: Path) -> None:
-    other = mixed_in(raw.bars.opened_at[raw.reasons == 0], timeframe)
+def _refuse_others(
+    raw: RawBars, timeframe: Timeframe, calendar: Calendar | None, path: Path
+) -> None:
+    """Raise when bars of another timeframe stand in these rows, alone or among others."""
+    opened_at = raw.bars.opened_at[raw.reasons == 0]
+    other = mixed_in(opened_at, timeframe)
     if other is not None:
         raise BadFileError(
             f"{path}: bars of {timeframe.value} and of {other.value} stand in one file (from line"
             f" {int(raw.line[0])} on): part them, or give the right --timeframe; nothing was stored"
+        )
+    if step := wrong_step(opened_at, timeframe, calendar):
+        raise BadFileError(
+            f"{path}: rows lie {step} apart, not {timeframe.value}: wrong --timeframe?"
+            " Nothing was stored"
         )
 
 
@@ -246,7 +259,8 @@ def _record_factors(instrument: Instrument, path: Path, sums: _Sums) -> tuple[in
 
 
 def _notes(timeframe: Timeframe, sums: _Sums) -> list[str]:
+    """Return what looks odd; the steps are known unless blocks of rows are shuffled together."""
     step = sums.least_step // MICROS
-    if sums.least_step < np.iinfo(np.int64).max and step > timeframe.seconds:
+    if sums.is_apart and sums.least_step < np.iinfo(np.int64).max and step > timeframe.seconds:
         return [f"no two rows lie closer than {step} s: is {timeframe.value} the right timeframe?"]
     return []

@@ -72,7 +72,7 @@ SELECT instrument_id, observed_at, open_interest FROM changes ON CONFLICT DO NOT
 
 @dataclass(frozen=True, slots=True)
 class ChainOptions:
-    """What a chain's file does not say. `underlying` is needed for forwards alone."""
+    """What a chain's file does not say: forwards not their underlying; a chain must agree to it."""
 
     venue: str
     underlying: str = ""
@@ -99,7 +99,8 @@ class ChainOptions:
 class ContractBook:
     """The instruments of one file's contracts, made where they are missing."""
 
-    def __init__(self, options: ChainOptions) -> None:
+    def __init__(self, path: Path, options: ChainOptions) -> None:
+        self.path = path
         self.options = options
         self.underlyings: dict[str, Instrument] = {}
         self.ids: dict[str, int] = {}
@@ -109,8 +110,19 @@ class ContractBook:
     def options_of(self, columns: Columns) -> IntArray:
         """Return the instrument of each row of a chain."""
         contracts, which = contracts_in(columns)
+        self._refuse_others(contracts)
         self._learn([self._option(one) for one in contracts if one.symbol not in self.ids])
         return np.array([self.ids[one.symbol] for one in contracts], dtype=np.int64)[which]
+
+    def _refuse_others(self, contracts: Sequence[Contract]) -> None:
+        """Raise when contracts have another underlying than the one that was asked for."""
+        wanted = self.options.underlying
+        others = sorted({one.underlying for one in contracts} - {wanted})
+        if wanted and others:
+            raise BadInstrumentError(
+                f"{self.path}: rows name {others[0]}, not {wanted}: wrong --underlying?"
+                " Nothing was stored"
+            )
 
     def forwards_of(self, columns: Columns) -> IntArray:
         """Return the instrument of each row of forwards."""
@@ -214,7 +226,7 @@ def import_chain(
             raise BadInstrumentError(f"{path}: forwards of what? Give --underlying")
         plan = CHAIN_PLAN if is_chain else FORWARD_PLAN
         ledger = ImportLedger(path=path, kind=plan.word)
-        book = ContractBook(options)
+        book = ContractBook(path, options)
 
         def blocks() -> Iterator[RawRows]:
             now_micros = to_micros(now or datetime.now(UTC))

@@ -72,6 +72,7 @@ def test_contracts_when_rows_name_them_are_each_found_once(tmp_path: Path) -> No
         ("GOOG,2015-12-24,590,P,-1,1,2,1,,,0", Reason.PRICE_NEGATIVE),
         ("GOOG,2015-12-24,590,P,1,1,2,1,,,-1", Reason.NEGATIVE_SIZE),
         ("GOOG,2015-12-24,590,P,3,1,2,1,,,0", Reason.FINE),
+        ("GOOG,2015-12-23,590,P,3,1,2,1,,,0", Reason.AFTER_EXPIRY),
     ],
 )
 def test_read_when_a_row_is_odd_says_why(tmp_path: Path, cells: str, reason: Reason) -> None:

@@ -14,6 +14,7 @@ from marketdata.data_quality import (
     decimals_of,
     mixed_in,
     off_grid,
+    wrong_step,
 )
 
 HOUR = 3_600_000_000
@@ -119,3 +120,50 @@ def test_mixed_in_when_another_timeframe_stands_in_a_long_row_names_it() -> None
     assert mixed_in(fives, Timeframe.M1) is None
     assert mixed_in(fives, Timeframe.M5) is None
     assert mixed_in(fives[:0], Timeframe.M5) is None
+
+
+def every(seconds: int, rows: int) -> IntArray:
+    """Return openings at regular steps from Monday 2024-01-01 on."""
+    return instants("2024-01-01")[0] + np.arange(rows, dtype=np.int64) * seconds * MICROS
+
+
+@pytest.mark.parametrize("real", Timeframe)
+@pytest.mark.parametrize("asked", Timeframe)
+def test_wrong_step_when_rows_are_of_another_timeframe_names_theirs(
+    real: Timeframe, asked: Timeframe
+) -> None:
+    opened_at = every(real.seconds, 40)
+    expected = "" if real is asked else real.value
+    assert wrong_step(opened_at, asked) == expected
+    doubled = np.concatenate([opened_at, opened_at])
+    assert wrong_step(np.random.default_rng(1).permutation(doubled), asked) == expected
+
+
+def test_wrong_step_when_a_session_has_several_bars_names_their_step() -> None:
+    opens = instants("2024-01-02T14:30", "2024-01-03T14:30")
+    hours = (opens[:, None] + np.arange(7) * HOUR).ravel()
+    assert wrong_step(hours, Timeframe.D1, calendar_named("NYSE")) == "1h"
+    assert wrong_step(hours[:2], Timeframe.D1) == "1h"
+    assert wrong_step(opens, Timeframe.D1, calendar_named("NYSE")) == ""
+    assert wrong_step(every(7200, 20), Timeframe.D1) == "7200 s"
+
+
+def test_wrong_step_when_days_and_weeks_are_odd_lets_them_be() -> None:
+    clock_change = instants("2024-03-31T00:00", "2024-03-31T23:00")  # London's midnights
+    evening_session = instants("2023-11-10T03:45", "2023-11-12T12:45", "2023-11-13T03:45")
+    after_holidays = instants("2024-01-02", "2024-01-08", "2024-01-16")
+    assert wrong_step(clock_change, Timeframe.D1) == ""
+    assert wrong_step(evening_session, Timeframe.D1, calendar_named("NSE")) == ""
+    assert wrong_step(after_holidays, Timeframe.W1) == ""
+    assert wrong_step(np.append(every(86_400, 9), every(86_400, 1) + HOUR), Timeframe.D1) == ""
+    assert wrong_step(every(60, 0), Timeframe.D1) == ""
+
+
+def test_wrong_step_when_trading_is_thin_lets_it_be() -> None:
+    minutes = every(60, 4000)
+    for share in (0.02, 0.2, 0.6):
+        kept = np.random.default_rng(2).random(len(minutes)) < share
+        assert wrong_step(minutes[kept], Timeframe.M1) == ""
+    odd = np.append(every(300, 300), minutes[7])
+    assert wrong_step(odd, Timeframe.M1) == "5m"
+    assert wrong_step(every(300, 20), Timeframe.M1) == ""  # 19 steps tell nothing yet

@@ -20,7 +20,10 @@ class Command(ImportCommand):
         """Add what the files do not say of the underlying."""
         parser.add_argument("--venue", required=True, help="where the options trade, such as NSE")
         parser.add_argument(
-            "--underlying", default="", metavar="SYM", help="of forwards; a chain names its own"
+            "--underlying",
+            default="",
+            metavar="SYM",
+            help="of forwards; a chain names its own, and is refused when it is another",
         )
         parser.add_argument("--underlying-kind", help="of a new underlying: equity unless given")
 

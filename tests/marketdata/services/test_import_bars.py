@@ -367,3 +367,37 @@ def test_import_bars_when_values_change_keeps_a_revision(tmp_path: Path) -> None
         *("corrected", 1, T0 + timedelta(minutes=1)),
     )
     assert revision.data_import_id == DataImport.objects.order_by("-id")[0].pk
+
+
+@pytest.mark.parametrize(
+    ("step", "rows", "timeframe", "words"),
+    [
+        (60, 14, "1d", "1h apart, not 1d"),
+        (5, 30, "1d", "5m apart, not 1d"),
+        (1440, 10, "1w", "1d apart, not 1w"),
+        (5, 30, "1m", "5m apart, not 1m"),
+        (30, 40, "1h", "30m apart, not 1h"),
+    ],
+)
+def test_import_bars_when_rows_are_of_another_timeframe_stores_nothing(
+    tmp_path: Path, step: int, rows: int, timeframe: str, words: str
+) -> None:
+    path = written(tmp_path, [row(n * step) for n in range(rows)])
+    with pytest.raises(BadFileError, match=f"bars.csv: rows lie {words}: wrong --timeframe") as one:
+        bring_in(path, timeframe)
+    assert "\n" not in str(one.value)
+    assert (Bar.objects.count(), Instrument.objects.count(), DataImport.objects.count()) == (
+        *(0, 0, 0),
+    )
+
+
+def test_import_bars_when_shuffled_or_reversed_has_no_false_note(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shuffled = [row(n) for n in (7, 0, 3, 5, 1, 6, 2, 4)]
+    assert bring_in(written(tmp_path, shuffled)).notes == []
+    monkeypatch.setattr(row_files, "BLOCK_BYTES", 120)
+    assert bring_in(written(tmp_path, shuffled)).notes == []
+    apart = [row(n) for n in range(100, 0, -10)]
+    notes = bring_in(written(tmp_path, apart)).notes
+    assert notes == ["no two rows lie closer than 600 s: is 1m the right timeframe?"]

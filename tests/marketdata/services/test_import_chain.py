@@ -141,3 +141,22 @@ def test_import_chain_when_forwards_are_given_makes_an_index_per_expiry(tmp_path
 def test_import_chain_when_file_is_neither_says_what_is_missing(tmp_path: Path) -> None:
     with pytest.raises(BadFileError, match="columns missing"):
         bring_in(written(tmp_path, "ts,open", ["1,2"]))
+
+
+def test_import_chain_when_rows_name_another_underlying_stores_nothing(tmp_path: Path) -> None:
+    path = written(tmp_path, HEADER, [row(1)])
+    with pytest.raises(BadInstrumentError, match="rows name NIFTY, not BANKNIFTY: wrong --under"):
+        bring_in(path, underlying="BANKNIFTY")
+    assert (Instrument.objects.count(), DataImport.objects.count()) == (0, 0)
+    assert bring_in(path, underlying="NIFTY").inserted == 1
+
+
+def test_import_chain_when_contract_has_expired_refuses_the_row(tmp_path: Path) -> None:
+    late = row(2).replace("2025-09-02", "2025-08-28")
+    report = bring_in(written(tmp_path, HEADER, [row(1), late]))
+    reason = "the contract had expired before this day"
+    assert (report.inserted, report.reasons) == (1, {reason: 1})
+    assert Instrument.objects.filter(kind="option").count() == 1
+    forwards = [f"2025-08-29T03:52:45Z,2025-0{day},24575.42,2.8" for day in ("9-02", "8-28")]
+    report = bring_in(written(tmp_path, FORWARD, forwards), underlying="NIFTY")
+    assert (report.inserted, report.reasons) == (1, {reason: 1})
