@@ -6,8 +6,8 @@ import numpy as np
 
 from domain.bars import Timeframe, picked, to_micros
 from marketdata.calendars import CLOCK, calendar_named, is_among
-from marketdata.models import DataGap, Instrument
-from marketdata.resampling import resample
+from marketdata.models import Bar, DataGap, Instrument
+from marketdata.resampling import ResamplingError, resample
 from marketdata.services.find_gaps import find_gaps
 from marketdata.services.ingest_bars import store_bars
 from marketdata.services.read_series import read_openings, read_series
@@ -28,6 +28,7 @@ def resample_bars(*, instrument: Instrument, source: Timeframe, target: Timefram
     A bar over an open gap of the source is not made: it would be another bar than the market's.
     A provider's own bar at that time stays as it is.
     """
+    refuse_impossible(instrument=instrument, source=source, target=target)
     calendar = calendar_named(instrument.calendar)
     find_gaps(instrument=instrument, timeframe=source)
     made = resample(
@@ -46,3 +47,16 @@ def resample_bars(*, instrument: Instrument, source: Timeframe, target: Timefram
     new = picked(made, ~over & ~is_among(names, known))
     stored = store_bars(instrument_id=instrument.pk, timeframe=target, bars=new).inserted
     return Resampled(made=len(made), stored=stored, holed=int(over.sum()))
+
+
+def refuse_impossible(*, instrument: Instrument, source: Timeframe, target: Timeframe) -> None:
+    """Raise when no bar of `target` can come of the stored bars of `source`."""
+    if source is target:
+        raise ResamplingError(f"{source.value} bars are {target.value} bars already")
+    if target.seconds % source.seconds:
+        raise ResamplingError(
+            f"{source.value} bars do not make {target.value} bars:"
+            f" {target.value} is no multiple of {source.value}"
+        )
+    if not Bar.objects.filter(instrument=instrument, timeframe=source.value).exists():
+        raise ResamplingError(f"{instrument} has no stored {source.value} bars to make others of")

@@ -8,7 +8,7 @@ from django.core.management.base import CommandParser
 from domain.bars import Timeframe
 from marketdata.management.desk_command import DeskCommand
 from marketdata.queries import find_instruments
-from marketdata.services.resample_bars import resample_bars
+from marketdata.services.resample_bars import refuse_impossible, resample_bars
 
 
 class Command(DeskCommand):
@@ -26,14 +26,18 @@ class Command(DeskCommand):
         """Make every target of every instrument; return the counts."""
         source = Timeframe.parse(options["source"])
         targets = [Timeframe.parse(text) for text in options["target"]]
+        wanted = [
+            (instrument, target)
+            for instrument in find_instruments(options["instrument"])
+            for target in targets
+        ]
+        for instrument, target in wanted:  # before the first bar is stored
+            refuse_impossible(instrument=instrument, source=source, target=target)
         rows = []
-        for instrument in find_instruments(options["instrument"]):
-            for target in targets:
-                self.progress(f"{instrument} {target.value}")
-                done = resample_bars(instrument=instrument, source=source, target=target)
-                rows.append(
-                    {"instrument": str(instrument), "timeframe": target.value, **asdict(done)}
-                )
+        for instrument, target in wanted:
+            self.progress(f"{instrument} {target.value}")
+            done = resample_bars(instrument=instrument, source=source, target=target)
+            rows.append({"instrument": str(instrument), "timeframe": target.value, **asdict(done)})
         return {"source": source.value, "series": rows}
 
     def print_answer(self, answer: dict[str, Any]) -> None:

@@ -80,8 +80,12 @@ def test_resample_when_a_provider_has_the_bar_keeps_it() -> None:
 def test_resample_when_impossible_refuses() -> None:
     instrument = make()
     store(instrument, range(12))
-    with pytest.raises(ResamplingError, match="5m bars do not make 1m bars"):
+    with pytest.raises(ResamplingError, match="5m bars do not make 1m bars: 1m is no multiple"):
         resample_bars(instrument=instrument, source=M5, target=M1)
+    with pytest.raises(ResamplingError, match="1m bars are 1m bars already"):
+        resample_bars(instrument=instrument, source=M1, target=M1)
+    with pytest.raises(ResamplingError, match="TEST:ONE has no stored 5m bars"):
+        resample_bars(instrument=instrument, source=M5, target=H1)
 
 
 def test_resample_command_when_asked_prints_a_line_each(
@@ -94,3 +98,11 @@ def test_resample_command_when_asked_prints_a_line_each(
         "TEST:ONE 5m of 1m: 12 made, 12 new, 0 left out over holes",
         "TEST:ONE 1h of 1m: 1 made, 1 new, 0 left out over holes",
     ]
+
+
+def test_resample_command_when_one_target_is_impossible_makes_none() -> None:
+    store(make(), range(60))
+    options = ("--instrument", "ONE", "--source", "1m", "--target", "5m", "1m")
+    with pytest.raises(ResamplingError, match="1m bars are 1m bars already"):
+        call_command("resample_bars", *options)
+    assert stored(M5) == []
