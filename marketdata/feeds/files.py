@@ -33,6 +33,7 @@ from marketdata.feeds.base import (
     Feed,
     FeedBar,
     FeedCapabilities,
+    FeedError,
     FeedInstant,
     FeedOptions,
     FeedUnavailableError,
@@ -119,6 +120,8 @@ class FilesFeed(Feed):
         paths = [self.folder / f"{symbol}_{timeframe.value}{ending}" for ending in ENDINGS]
         found = [path for path in paths if path.parent == self.folder and path.is_file()]
         if not found:
+            if not self.folder.is_dir():
+                raise FeedError(f"files: no such folder: {self.folder}")
             raise UnknownSymbolError(
                 f"files: {self.folder} holds no {symbol}_{timeframe.value} ({' '.join(ENDINGS)})"
             )

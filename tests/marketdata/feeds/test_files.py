@@ -16,6 +16,7 @@ from domain.bars import Timeframe, to_micros
 from marketdata.feeds import files
 from marketdata.feeds.base import (
     BadFeedOptionsError,
+    FeedError,
     FeedInstant,
     FeedUnavailableError,
     UnknownSymbolError,
@@ -158,6 +159,14 @@ def test_history_when_there_is_no_such_file_refuses(symbol: str, tmp_path: Path)
         path.write_text(HEAD + rows(0))
     with pytest.raises(UnknownSymbolError, match="holds no"):
         minutes_of(feed_of(tmp_path), symbol)
+
+
+def test_history_when_the_folder_is_missing_says_so(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    for folder in (tmp_path / "missing", tmp_path / "file"):
+        with pytest.raises(FeedError, match=f"^files: no such folder: {folder}$") as refused:
+            minutes_of(feed_of(folder))
+        assert refused.type is FeedError  # not "unknown symbol": the provider itself is not well
 
 
 @pytest.mark.parametrize(
