@@ -31,7 +31,8 @@ STOP = "stop"
 PUT_SECONDS = 5.0
 STOP_SECONDS = 5.0
 FIRST_RETRY_SECONDS = 0.5
-LONGEST_RETRY_SECONDS = 15.0
+# A provider that is back is found within this time.
+LONGEST_RETRY_SECONDS = 10.0
 MICROS = 1_000_000
 
 log = structlog.get_logger("feed")
@@ -105,7 +106,7 @@ class TickLink:
     def _run(self) -> None:
         retry_seconds = FIRST_RETRY_SECONDS
         while not self._stop.is_set():
-            began = time.monotonic()
+            began = micros_now()
             state = "down"
             try:
                 self._session()
@@ -118,10 +119,10 @@ class TickLink:
                 reason = f"fault in the feed: {error!r}"[:200]
                 log.exception("tick link failed", provider=self.plan.provider)
             self.status = replace(self.status, state=state, reason=reason)
-            if time.monotonic() - began > LONGEST_RETRY_SECONDS:
+            # A connection alone is no success: a mute one lasts long, and brings nothing.
+            if self.status.message_at - began > LONGEST_RETRY_SECONDS * MICROS:
                 retry_seconds = FIRST_RETRY_SECONDS
-            # Whoever lost the provider together must not come back together.
-            pause = retry_seconds * random.uniform(0.5, 1.5)  # noqa: S311 - no secret
+            pause = jittered(retry_seconds)
             log.warning(
                 "tick link reconnects",
                 provider=self.plan.provider,
@@ -144,26 +145,26 @@ class TickLink:
                         joined, joined_at = time.monotonic(), micros_now()
                         writer.start()
                         writer.joined(joined_at)
-                        self.status = replace(self.status, state="connected", reason="")
                     writer.refuse_stuck()
                     seen_at = micros_now()
                     if batch is not None:
                         self._silent_since = time.monotonic()
                         writer.put(self._with_ids(batch))
-                        self.status = replace(
-                            self.status, message_at=seen_at, bad_messages=feed.bad_messages
-                        )
-                    elif (
-                        self.is_mute() and time.monotonic() - joined > self.plan.mute_after_seconds
-                    ):
+                        self.status = LinkStatus("connected", "", seen_at, feed.bad_messages)
+                    elif not self.is_mute():
+                        self.status = replace(self.status, state="connected", reason="")
+                    elif time.monotonic() - joined > self.plan.mute_after_seconds:
                         seen_at = max(self.status.message_at, joined_at)
-                        raise MuteFeedError(
-                            f"connected, and no tick for {self.plan.mute_after_seconds:g} s"
-                            " while the market is open"
-                        )
+                        raise MuteFeedError(self._why_mute())
+                    else:  # a new connection alone is no data
+                        self.status = replace(self.status, state="mute", reason=self._why_mute())
         finally:
             if seen_at:
                 writer.finish(seen_at)
+
+    def _why_mute(self) -> str:
+        seconds = self.plan.mute_after_seconds
+        return f"connected, and no tick for {seconds:g} s while the market is open"
 
     def _with_ids(self, ticks: TickArray) -> TickArray:
         """Return the ticks with the instruments' numbers instead of the symbols' places."""
@@ -245,6 +246,11 @@ class FrameWriter:
             item = None
         self._stream.write(joined_ticks(batch), micros_now())
         return self._waiting.get() if item is None else item
+
+
+def jittered(seconds: float) -> float:
+    """Return half of the pause up to all of it: who left together must not come back together."""
+    return seconds * random.uniform(0.5, 1.0)  # noqa: S311 - no secret
 
 
 def micros_now() -> int:

@@ -78,6 +78,7 @@ def test_mute_socket_when_silent_is_noticed_in_15_seconds_and_taken_again(
         wait_until(lambda: len(server.subscriptions) > connections, 15)
         time.sleep(1.5)
         assert the_stream().is_mute  # a new connection alone is no data
+        assert Provider.objects.get(name="bridge").state == "mute"
         server.speak()
         wait_until(lambda: not the_stream().is_mute, 10)
         wait_until(lambda: Alert.objects.get(pk=alert.pk).cleared_at is not None, 3)
