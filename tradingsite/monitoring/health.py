@@ -17,11 +17,19 @@ DEADLINE_SECONDS = 2.0
 FEED_SILENT_SECONDS = 30.0
 WALK_STILL_SECONDS = 30.0
 
+# Without the providers' reasons: they may hold addresses, and anybody may ask for the health.
 FEEDS = """
-    SELECT name, is_finished,
-           greatest(%s, 3 * pace_seconds) AS allowed,
-           extract(epoch FROM clock_timestamp() - heartbeat_at)::float8 AS age
-    FROM marketdata_stream ORDER BY name
+    SELECT s.name, s.is_finished,
+           greatest(%s, 3 * s.pace_seconds) AS allowed,
+           extract(epoch FROM clock_timestamp() - s.heartbeat_at)::float8 AS age,
+           s.kind = 'live' AND s.is_mute AS is_mute,
+           extract(epoch FROM clock_timestamp() - s.data_at)::float8 AS data_age,
+           array(SELECT p.name || ' is ' || p.state
+                 FROM marketdata_provider p
+                 JOIN marketdata_stream_providers l ON l.provider_id = p.id
+                 WHERE l.stream_id = s.id AND s.kind = 'live' AND p.is_enabled
+                 AND p.state IN ('mute', 'down') ORDER BY p.priority, p.name) AS troubled
+    FROM marketdata_stream s ORDER BY s.name
 """
 WALKS = """
     SELECT a.name, extract(epoch FROM clock_timestamp() - b.moved_at)::float8 AS age,
@@ -33,12 +41,16 @@ WALKS = """
 
 @dataclass(frozen=True, slots=True)
 class Component:
-    """One part of the desk; `why` is a sentence, empty when all is well."""
+    """One part of the desk; `why` is a sentence, empty when all is well.
+
+    `is_starved`: it works, and what it needs from outside does not come.
+    """
 
     name: str
     ok: bool
     why: str = ""
     age_seconds: float | None = None
+    is_starved: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +63,11 @@ class Health:
     def ok(self) -> bool:
         """Tell whether the desk is ready."""
         return all(component.ok for component in self.components)
+
+    @property
+    def is_starved(self) -> bool:
+        """Tell whether some part lacks what it needs from outside."""
+        return any(component.is_starved for component in self.components)
 
 
 def check_health() -> Health:
@@ -87,7 +104,10 @@ def _probe_record() -> tuple[Component, ...]:
         with connection.cursor() as cursor:
             cursor.execute("SET statement_timeout = '1500ms'")
             cursor.execute(FEEDS, [FEED_SILENT_SECONDS])
-            feeds = [_feed(*row) for row in cursor.fetchall()]
+            feeds = [
+                _feed(name, is_finished, allowed, age, _starved(*rest))
+                for name, is_finished, allowed, age, *rest in cursor.fetchall()
+            ]
             cursor.execute(WALKS)
             walks = [_walk(*row) for row in cursor.fetchall()]
     except DatabaseError as error:
@@ -104,6 +124,7 @@ def _feed(
     is_finished: bool,  # noqa: FBT001 - a row's columns, in order
     allowed: float,
     age: float | None,
+    starved: str,
 ) -> Component:
     label = f"feed {name}"
     if is_finished:
@@ -112,7 +133,20 @@ def _feed(
         return Component(label, ok=False, why="has not begun")
     if age > allowed:
         return Component(label, ok=False, why=f"silent for {age:.0f} s", age_seconds=age)
-    return Component(label, ok=True, age_seconds=age)
+    # A provider's silence is no fault of the desk: restarting it would change nothing.
+    return Component(label, ok=True, why=starved, age_seconds=age, is_starved=starved != "")
+
+
+def _starved(
+    is_mute: bool,  # noqa: FBT001 - a row's columns, in order
+    data_age: float | None,
+    troubled: list[str],
+) -> str:
+    """Return what a live stream does not get from its providers, '' when all is well."""
+    said = []
+    if is_mute:
+        said.append("no data yet" if data_age is None else f"no data for {data_age:.0f} s")
+    return "; ".join(said + troubled)
 
 
 def _walk(account: str, age: float, is_behind: bool) -> Component:  # noqa: FBT001

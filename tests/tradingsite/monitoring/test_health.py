@@ -5,10 +5,11 @@ from collections.abc import Iterator
 
 import pytest
 from django.db import connection
+from django.template.loader import render_to_string
 from django.test import Client
 
 from execution.models import Book
-from marketdata.models import Seal, Stream
+from marketdata.models import Provider, Seal, Stream
 from marketdata.models.wall_time import ClockTimestamp
 from tests.tradingsite.desk_rows import DAY, T, make_desk
 from tradingsite import env
@@ -72,6 +73,53 @@ def test_feed_when_silent_too_long_is_not_ok(living_desk: None) -> None:
     assert by_name()["feed stream-ACME"].why == "has not begun"
 
 
+def test_feed_when_its_stream_is_mute_is_starved_and_the_desk_ready(
+    living_desk: None, client: Client
+) -> None:
+    bridge = Provider.objects.create(
+        name="bridge", feed="files", state="mute", reason="ws://inside"
+    )
+    away = Provider.objects.create(name="away", feed="files", is_enabled=False, state="down")
+    stream = Stream.objects.get()
+    stream.providers.set([bridge, away])
+    Stream.objects.update(kind="live", is_mute=True)
+    assert feed_said() == (True, True, "no data yet; bridge is mute")
+    with connection.cursor() as cursor:
+        cursor.execute("UPDATE marketdata_stream SET data_at = clock_timestamp() - interval '12 s'")
+    assert feed_said() == (True, True, "no data for 12 s; bridge is mute")
+    answer = client.get("/healthz")
+    assert (answer.status_code, answer.json()["ok"]) == (200, True)
+    assert answer.json()["components"]["feed stream-ACME"]["is_starved"]
+    assert b"inside" not in answer.content  # anybody may ask
+    text = render_to_string("panels/health.html", {"data": {"health": check_health()}})
+    assert "no data for 12 s; bridge is mute</span>" in text
+    assert 'feed stream-ACME<span class="sr"> is well' not in text
+    assert "all parts answer, data is missing" in text
+    Stream.objects.update(is_mute=False)
+    bridge.state, bridge.reason = "down", ""
+    bridge.save()
+    assert feed_said() == (True, True, "bridge is down")
+    bridge.state = "connected"
+    bridge.save()
+    assert feed_said() == (True, False, "")
+
+
+def test_feed_when_a_mute_stream_does_not_run_is_not_ok(living_desk: None) -> None:
+    Stream.objects.update(kind="live", is_mute=True, heartbeat_at=None)
+    assert feed_said() == (False, False, "has not begun")
+
+
+def test_feed_when_it_replays_has_no_provider_to_miss(living_desk: None) -> None:
+    down = Provider.objects.create(name="bridge", feed="files", state="down", reason="gone")
+    Stream.objects.get().providers.set([down])
+    assert feed_said() == (True, False, "")
+
+
+def feed_said() -> tuple[bool, bool, str]:
+    found = by_name()["feed stream-ACME"]
+    return found.ok, found.is_starved, found.why
+
+
 def test_walk_when_behind_and_still_is_not_ok(living_desk: None) -> None:
     Seal.objects.create(stream=Stream.objects.get(), closed_at=T + DAY, bars=1, lag_ms=0)
     assert by_name()["walk account-ACME"].ok  # it moved just now
@@ -91,7 +139,12 @@ def test_health_when_redis_is_down_is_503_quick_and_quiet(
     assert time.monotonic() - begun < 1.0
     assert answer.status_code == 503
     components = answer.json()["components"]
-    assert components["redis"] == {"ok": False, "why": "does not answer", "age_seconds": None}
+    assert components["redis"] == {
+        "ok": False,
+        "why": "does not answer",
+        "age_seconds": None,
+        "is_starved": False,
+    }
     assert components["beat"]["why"] == "unknown while redis is away"
     assert components["database"]["ok"]
     assert b"Traceback" not in answer.content
