@@ -1,8 +1,9 @@
 """Admin of the market data floor; bars are a page under their instrument."""
 
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 
+from django import forms
 from django.contrib import admin
 from django.core.exceptions import PermissionDenied
 from django.http import HttpRequest, HttpResponse
@@ -14,6 +15,7 @@ from django.utils.html import format_html
 
 from domain.bars import Timeframe
 from marketdata.admin_base import LinkedAdmin, ReadOnlyAdmin, register_facts
+from marketdata.feeds.registry import load_feeds
 from marketdata.models import (
     Account,
     Bar,
@@ -33,8 +35,12 @@ from marketdata.models import (
     Split,
     Stream,
 )
+from marketdata.models.bars import TIMEFRAMES
+from marketdata.services.change_setting import change_setting
 
 BARS_PER_PAGE = 100
+NAMES_SHOWN = 50
+DAY_SECONDS = 86_400
 BY_SYMBOL = ("instrument__symbol",)
 
 
@@ -107,6 +113,25 @@ def _instant(text: str) -> datetime | None:
 class SettingAdmin(LinkedAdmin):
     """Rows that are set here and never deleted: other rows tell of them."""
 
+    def has_view_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        """Let every member of staff look."""
+        return True
+
+    def has_module_permission(self, request: HttpRequest) -> bool:
+        """List the app."""
+        return True
+
+    def save_model(self, request: HttpRequest, obj: Any, form: Any, change: bool) -> None:  # noqa: FBT001
+        """Save what the form holds through the service, with the name of who did it."""
+        many = {field.name for field in obj._meta.many_to_many}
+        given = form.cleaned_data
+        change_setting(
+            row=obj,
+            fields=[name for name in given if name not in many],
+            related={name: list(given[name]) for name in given if name in many},
+            actor=request.user.get_username(),
+        )
+
     def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         """Refuse; switch it off or empty it instead."""
         return False
@@ -128,6 +153,93 @@ class RetentionAdmin(SettingAdmin):
     list_filter = ("keep_days",)
 
 
+@admin.register(ProviderSymbol)
+class ProviderSymbolAdmin(SettingAdmin):
+    """What providers call instruments."""
+
+    autocomplete_fields = ("provider", "instrument")
+    list_filter = ("provider",)
+    search_fields = ("symbol", *BY_SYMBOL)
+
+
+class StreamForm(forms.ModelForm):
+    """A stream as a person sets it; what cannot work is refused in one line."""
+
+    timeframes = forms.MultipleChoiceField(
+        choices=TIMEFRAMES,
+        widget=forms.CheckboxSelectMultiple,
+        error_messages={"required": "a stream needs at least one timeframe"},
+    )
+
+    def clean_feed(self) -> str:
+        """Refuse a feed that nobody registered."""
+        feed = str(self.cleaned_data["feed"])
+        if feed not in load_feeds():
+            known = ", ".join(sorted(load_feeds()))
+            raise forms.ValidationError(f"unknown feed '{feed}'; known: {known}")
+        return feed
+
+    def clean_sealed_to(self) -> datetime:
+        """Refuse an instant to come: nothing would be delivered until then."""
+        sealed_to: datetime = self.cleaned_data["sealed_to"]
+        if sealed_to > datetime.now(UTC):
+            raise forms.ValidationError("sealed_to lies in the future; it is in UTC")
+        return sealed_to
+
+    def clean(self) -> dict[str, Any]:
+        """Refuse a live stream without what it is made of, and providers of any other."""
+        given = self.cleaned_data
+        for name in ("grace_seconds", "pace_seconds"):
+            if name in given and not 0 <= given[name] <= DAY_SECONDS:
+                self.add_error(name, f"between 0 and {DAY_SECONDS:,} seconds")
+        for name in ("instruments", "providers"):
+            if given.get("kind") == "live" and name in given and not given[name]:
+                self.add_error(name, f"a live stream needs at least one {name[:-1]}")
+        if given.get("kind") == "replay" and given.get("providers"):
+            self.add_error("kind", "a stream with providers is live; a replay plays stored bars")
+        return given
+
+
+@admin.register(Stream)
+class StreamAdmin(SettingAdmin):
+    """Streams: what is delivered, by whom; how far the delivery is, the feed alone writes."""
+
+    form = StreamForm
+    autocomplete_fields = ("providers",)
+    # Chosen rows are one field of a form each, and a form has a thousand at most.
+    raw_id_fields = ("instruments",)
+    list_filter = ("kind", "is_finished")
+    search_fields = ("name", "feed")
+    settings = (
+        *("name", "kind", "feed", "timeframes", "instruments", "providers", "grace_seconds"),
+        *("keep_ticks", "pace_seconds", "fast_until", "ends_at"),
+    )
+    written = (
+        *("instrument_names", "sealed_to_plain", "heartbeat_at_plain", "data_at_plain"),
+        *("is_mute", "tick_cursor", "is_finished", "created_at_plain"),
+    )
+
+    def get_fields(self, request: HttpRequest, obj: Any = None) -> list[Any]:
+        """Return what is set; where it begins for a new one, how far it is for a stored one."""
+        return [*self.settings, *(("sealed_to",) if obj is None else self.written)]
+
+    def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> list[str]:
+        """Return what the feed writes."""
+        return [] if obj is None else [*self.written]
+
+    def get_changeform_initial_data(self, request: HttpRequest) -> dict[str, Any]:
+        """Let a new stream begin now."""
+        now = datetime.now(UTC).replace(microsecond=0)
+        return {"sealed_to": now, **super().get_changeform_initial_data(request)}
+
+    @admin.display(description="instruments by name")
+    def instrument_names(self, stream: Stream) -> str:
+        """Return the first names and how many there are."""
+        count = stream.instruments.count()
+        names = ", ".join(str(one) for one in stream.instruments.all()[:NAMES_SHOWN])
+        return names if count <= NAMES_SHOWN else f"{names} and {count - NAMES_SHOWN:,} more"
+
+
 register_facts(
     (
         (Account, {"search_fields": ("name",), "list_filter": ("venue", "mode")}),
@@ -140,14 +252,9 @@ register_facts(
         (DataGap, {"search_fields": BY_SYMBOL, "list_filter": ("state", "timeframe")}),
         (DataRevision, {"search_fields": BY_SYMBOL, "list_filter": ("kind", "timeframe")}),
         (Dividend, {"search_fields": BY_SYMBOL, "list_filter": ("effective_at",)}),
-        (ProviderSymbol, {"search_fields": ("symbol", *BY_SYMBOL), "list_filter": ("provider",)}),
         (LateBar, {"search_fields": ("instrument__symbol",), "list_filter": ("stream",)}),
         (RejectedRow, {"search_fields": ("text", "reason"), "list_filter": ("reason",)}),
         (Seal, {"search_fields": ("stream__name",), "list_filter": ("stream", "closed_at")}),
         (Split, {"search_fields": ("instrument__symbol",), "list_filter": ("instrument",)}),
-        (
-            Stream,
-            {"search_fields": ("name", "feed"), "list_filter": ("kind", "is_finished")},
-        ),
     )
 )
