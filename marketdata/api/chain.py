@@ -1,6 +1,10 @@
-"""An option chain at an instant: every contract of an expiry as it was last seen by then."""
+"""An option chain at an instant: every contract of an expiry as it was last seen by then.
 
-from datetime import UTC, date, datetime
+An expiry is named by the UTC date of its last instant: an end of day is stored as 00:00Z of the
+next, and no exchange's session closes later than that.
+"""
+
+from datetime import UTC, date, datetime, timedelta
 from typing import Any, ClassVar
 
 from django.db import connection
@@ -19,6 +23,7 @@ SEEN = (
     *("observed_at", "bid", "bid_size", "ask", "ask_size", "last", "volume"),
     *("open_interest", "open_interest_change", "implied_volatility"),
 )
+INSTANT = timedelta(microseconds=1)
 HEADINGS = ("instrument", "strike", "right", *SEEN)
 CHAIN = """
 SELECT i.venue || ':' || i.symbol, i.strike::float8, i.right, q.observed_at, q.bid, q.bid_size,
@@ -30,7 +35,7 @@ FROM marketdata_instrument i CROSS JOIN LATERAL (
     ORDER BY o.observed_at DESC LIMIT 1
 ) q
 WHERE i.underlying_id = %(underlying)s AND i.kind = 'option'
-  AND (i.expires_at AT TIME ZONE 'UTC')::date = %(expiry)s
+  AND ((i.expires_at - interval '1 microsecond') AT TIME ZONE 'UTC')::date = %(expiry)s
 ORDER BY i.strike, i.right
 """
 
@@ -103,5 +108,5 @@ def _chain(underlying: Instrument, expiry: date, as_of: datetime | None) -> Any:
 def _which_expiries(underlying: Instrument) -> str:
     contracts = Instrument.objects.filter(underlying=underlying, kind="option")
     instants = contracts.values_list("expires_at", flat=True).order_by("expires_at").distinct()
-    days = sorted({f"{at.astimezone(UTC):%Y-%m-%d}" for at in instants if at})
+    days = sorted({f"{(at - INSTANT).astimezone(UTC):%Y-%m-%d}" for at in instants if at})
     return f"needed; stored: {', '.join(days)}" if days else f"no option of {underlying} is stored"

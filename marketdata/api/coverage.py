@@ -15,6 +15,7 @@ from rest_framework.utils.urls import replace_query_param
 from domain.bars import Timeframe
 from marketdata.api.downloads import CsvRenderer, Downloads, Table, download
 from marketdata.api.history import TIMEFRAMES, values_of
+from marketdata.api.read_only import instruments_called
 from marketdata.services.measure_coverage import Coverage, known_series, measure_coverage
 
 PAGE_SIZE, LARGEST_PAGE = 50, 200
@@ -72,6 +73,8 @@ class CoverageView(Downloads, viewsets.ViewSet):
         """Return a page of series by name, or all of them as CSV."""
         asked = values_of(request, self.query)
         timeframe = asked.get("timeframe")
+        if asked["instrument"]:
+            instruments_called(asked["instrument"])  # refuses an unknown one
         series = known_series(
             symbol=asked["instrument"], timeframe=timeframe and Timeframe(timeframe)
         )

@@ -179,7 +179,7 @@ def parquet_parts(table: Table) -> Iterator[bytes]:
     )
     pipe = _Pipe()
     with parquet.ParquetWriter(pyarrow.PythonFile(pipe, mode="w"), schema) as writer:
-        for chunk in table.chunks:
+        for chunk in filter(None, table.chunks):
             columns = [
                 pyarrow.array(column, one.type)
                 for column, one in zip(zip(*chunk, strict=True), schema, strict=True)

@@ -19,7 +19,7 @@ from rest_framework.request import Request
 from domain.bars import Timeframe
 from marketdata.api.downloads import Downloads, Table, chunks_of, download, refuse_too_many
 from marketdata.api.keyset import LARGEST_PAGE, PAGE_SIZE, Key, KeysetPagination
-from marketdata.api.read_only import facts_of
+from marketdata.api.read_only import facts_of, refuse_repeated
 from marketdata.models import Instrument
 from marketdata.queries import find_instruments
 
@@ -61,7 +61,8 @@ def query_of(name: str, **more: serializers.Field[Any, Any, Any, Any]) -> Any:
 
 
 def values_of(request: Request, query: Any) -> dict[str, Any]:
-    """Return the parameters of a request as values; an unknown one is refused, not ignored."""
+    """Return the parameters of a request as values; one unknown or given twice is refused."""
+    refuse_repeated(request)
     asked = query(data=request.query_params.dict())
     unknown = sorted(set(request.query_params) - set(asked.fields))
     if unknown:

@@ -24,12 +24,15 @@ from marketdata.api.downloads import (
     download,
     refuse_too_many,
 )
+from marketdata.models import Instrument
+from marketdata.queries import UnknownInstrumentError
 
 # Relations whose target has a name that outlives its id.
 NATURAL = {"account": "name", "bot": "name", "stream": "name", "profile": "name"}
 INSTRUMENT = "instrument"
 PAGING = ("cursor", "page_size", "format")
 MOST_FACTS = 100_000
+PAGE_SIZE = serializers.IntegerField(min_value=1, max_value=1000)
 WORDS = (models.CharField, models.TextField)
 
 
@@ -70,9 +73,7 @@ class FactFilters(django_filters.FilterSet):
 
     def by_instrument(self, queryset: QuerySet[Any], _name: str, value: str) -> QuerySet[Any]:
         """Return the rows of SYMBOL or VENUE:SYMBOL."""
-        venue, _, symbol = value.rpartition(":")
-        found = {"instrument__symbol": symbol} | ({"instrument__venue": venue} if venue else {})
-        return queryset.filter(**found)
+        return queryset.filter(instrument_id__in=instruments_called(value))
 
 
 class FactViewSet(Downloads, viewsets.ReadOnlyModelViewSet[Any]):
@@ -105,13 +106,36 @@ class FactViewSet(Downloads, viewsets.ReadOnlyModelViewSet[Any]):
 
 
 def refuse_unknown_parameters(view: Any) -> None:
-    """Raise a validation error that names every query parameter the view does not know."""
+    """Raise a validation error that names every query parameter that cannot be used."""
+    refuse_repeated(view.request)
     known = {*view.filterset_class.base_filters, *PAGING}
     unknown = sorted(set(view.request.query_params) - known)
     if unknown:
         names = ", ".join(sorted(known))
         errors = {key: [f"unknown parameter; known: {names}"] for key in unknown}
         raise serializers.ValidationError(errors)
+    if (size := view.request.query_params.get("page_size")) is not None:
+        try:
+            PAGE_SIZE.run_validation(size)
+        except serializers.ValidationError as error:
+            raise serializers.ValidationError({"page_size": error.detail}) from None
+
+
+def refuse_repeated(request: Request) -> None:
+    """Raise a validation error that names every parameter given twice: which one was meant?"""
+    repeated = sorted(key for key, values in request.query_params.lists() if len(values) > 1)
+    if repeated:
+        raise serializers.ValidationError({key: ["given more than once"] for key in repeated})
+
+
+def instruments_called(name: str) -> list[int]:
+    """Return the ids of the instruments called SYMBOL, at any venue, or VENUE:SYMBOL."""
+    venue, _, symbol = name.rpartition(":")
+    called = Instrument.objects.filter(symbol=symbol, **({"venue": venue} if venue else {}))
+    found = list(called.values_list("pk", flat=True))
+    if not found:
+        raise UnknownInstrumentError(f"unknown instrument '{name}'")
+    return found
 
 
 def facts_of(

@@ -42,11 +42,19 @@ class NotSentError(PlumblineError):
 THEMES = ("auto", "light", "dark")
 
 
+def _given(request: HttpRequest) -> dict[str, str]:
+    """Return the address' parameters; a NUL, which no stored text holds, finds nothing."""
+    return {
+        name: str(text).replace("\0", "\N{REPLACEMENT CHARACTER}")
+        for name, text in request.GET.dict().items()
+    }
+
+
 def _desk_of(request: HttpRequest) -> Desk | None:
     """Return the desk the address names, else the one looked at last, else the first."""
-    wanted = request.GET.get("account") or request.session.get("account", "")
-    desk = queries.load_desk(wanted)
-    if desk and request.GET.get("account") == desk.account.name:
+    given = _given(request).get("account", "")
+    desk = queries.load_desk(given or request.session.get("account", ""))
+    if desk and given == desk.account.name:
         request.session["account"] = desk.account.name
     return desk
 
@@ -55,9 +63,8 @@ def _page(request: HttpRequest, template: str, names: Sequence[str], **more: Any
     desk = _desk_of(request)
     if desk is None:
         return render(request, "desk/empty.html", _frame(request, None))
-    built = panels.built(
-        desk, (*panels.EVERYWHERE, *names), request.GET.dict(), str(request.user.pk)
-    )
+    shown = (*panels.EVERYWHERE, *names)
+    built = panels.built(desk, shown, _given(request), str(request.user.pk))
     context = _frame(request, desk) | {"panels": built, "topics": _topics(built)} | more
     if "choices" in more:
         context["choices"] = queries.choices(desk)
@@ -167,10 +174,11 @@ def panel(request: HttpRequest, name: str) -> HttpResponse:
     """Return one panel's inner HTML, or 304 when the browser already shows it."""
     if not request.user.is_authenticated:
         return HttpResponse("signed out", status=401, content_type="text/plain")
-    found = queries.load_desk(request.GET.get("account", ""))
+    given = _given(request)
+    found = queries.load_desk(given.get("account", ""))
     if name not in panels.PANELS or found is None:
         raise Http404(f"no panel '{name}'")
-    built = panels.built(found, (name,), request.GET.dict(), str(request.user.pk))
+    built = panels.built(found, (name,), given, str(request.user.pk))
     one = built[name.replace("-", "_")]
     if one.etag and request.headers.get("If-None-Match") == one.etag:
         answer: HttpResponse = HttpResponseNotModified()

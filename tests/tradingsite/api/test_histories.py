@@ -4,7 +4,7 @@ import base64
 import csv
 import io
 import json
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 
 import pytest
@@ -16,6 +16,7 @@ from rest_framework.test import APIClient
 
 from marketdata.api import downloads
 from marketdata.models import Bar, Dividend, Instrument, OptionQuote, Tick
+from marketdata.services.import_chain import _expires_at
 from marketdata.services.partitions import ensure_partitions
 from tests.tradingsite.desk_rows import DAY, DeskRows, T
 
@@ -296,6 +297,45 @@ def test_chain_when_asked_as_of_shows_each_contract_as_last_seen(
         ("SIM:ACME-10-C", "10.0"),
         ("SIM:ACME-10-P", "10.0"),
     ]
+
+
+@pytest.mark.parametrize(
+    ("calendar", "expires_at"),
+    [
+        ("", datetime(2015, 12, 25, tzinfo=UTC)),  # the end of the 24th
+        ("24/7", datetime(2015, 12, 25, tzinfo=UTC)),
+        ("NYSE", datetime(2015, 12, 24, 18, tzinfo=UTC)),  # closes early
+        ("NSE", datetime(2015, 12, 24, 10, tzinfo=UTC)),
+    ],
+)
+def test_chain_when_an_expiry_is_named_bears_the_date_of_its_session(
+    calendar: str, expires_at: datetime, chain: Instrument, viewer: APIClient
+) -> None:
+    day = date(2015, 12, 24)
+    assert _expires_at(day, calendar) == expires_at
+    Instrument.objects.filter(kind="option").update(expires_at=expires_at, calendar=calendar)
+    problem = viewer.get("/api/v1/option-chain/", {"underlying": "ACME"}).json()
+    assert problem["errors"] == {"expiry": ["needed; stored: 2015-12-24"]}
+
+    def contracts(expiry: str) -> list[str]:
+        query = {"underlying": "ACME", "expiry": expiry}
+        rows = viewer.get("/api/v1/option-chain/", query).json()["contracts"]
+        return [row["right"] for row in rows]
+
+    assert [contracts(f"2015-12-{one}") for one in (23, 24, 25)] == [[], ["C", "P"], []]
+
+
+@pytest.mark.parametrize("route", ["option-chain", "bars"])
+def test_download_when_no_row_matches_is_a_valid_empty_file(
+    route: str, chain: Instrument, viewer: APIClient
+) -> None:
+    none = {"underlying": "ACME", "expiry": "2005-07-16"}
+    query = none if route == "option-chain" else {**BARS, "timeframe": "5m"}
+    file = body_of(viewer.get(f"/api/v1/{route}/", {**query, "format": "parquet"}))
+    table = parquet.read_table(io.BytesIO(file))
+    assert (table.num_rows, table.column_names[0]) == (0, "instrument")
+    text = body_of(viewer.get(f"/api/v1/{route}/", {**query, "format": "csv"})).decode()
+    assert text == ",".join(table.column_names) + "\n"
 
 
 def test_chain_when_no_expiry_is_given_says_which_are_stored(

@@ -99,7 +99,6 @@ def test_order_when_read_shows_names_and_plain_decimals(desk: DeskRows, viewer: 
         ("orders", {"account": "nobody"}, 0),
         ("orders", {"instrument": "ACME"}, 1),
         ("orders", {"instrument": "SIM:ACME"}, 1),
-        ("orders", {"instrument": "OTHER:ACME"}, 0),
         ("orders", {"bot": "bot-acme", "state": "filled"}, 1),
         ("orders", {"state": "open"}, 0),
         ("signals", {"closed_at_from": "2005-06-01T00:00:00Z"}, 1),
@@ -117,6 +116,15 @@ def test_filter_when_given_finds(
     assert len(viewer.get(f"/api/v1/{route}/", query).json()["results"]) == found
 
 
+@pytest.mark.parametrize("name", ["NOPE", "OTHER:ACME"])
+@pytest.mark.parametrize("route", ["data-gaps", "orders", "coverage", "ticks"])
+def test_list_when_the_instrument_is_unknown_is_404(
+    route: str, name: str, desk: DeskRows, viewer: APIClient
+) -> None:
+    answer = viewer.get(f"/api/v1/{route}/", {"instrument": name})
+    assert (answer.status_code, answer.json()["code"]) == (404, "unknown_instrument")
+
+
 @pytest.mark.parametrize(
     ("route", "query", "field"),
     [
@@ -128,6 +136,14 @@ def test_filter_when_given_finds(
         ("bars", {"timeframe": "1d"}, "instrument"),
         ("bars", {"instrument": "ACME", "timeframe": "7x"}, "timeframe"),
         ("bars", {"instrument": "A\0B", "timeframe": "1d"}, "instrument"),
+        ("data-gaps", {"page_size": "-1"}, "page_size"),
+        ("orders", {"page_size": "0"}, "page_size"),
+        ("orders", {"page_size": "many"}, "page_size"),
+        ("orders", {"page_size": "1001"}, "page_size"),
+        ("orders", {"state": ["open", "filled"]}, "state"),
+        ("orders", {"page_size": ["1", "2"]}, "page_size"),
+        ("bars", {"instrument": ["ACME", "ACME"], "timeframe": "1d"}, "instrument"),
+        ("coverage", {"page": ["1", "2"]}, "page"),
     ],
 )
 def test_filter_when_nonsense_is_a_problem_that_names_it(

@@ -224,3 +224,11 @@ def test_import_of_what_a_person_wrote_is_escaped(page: Client) -> None:
     html = page.get("/data/").content.decode()
     assert "<script>x" not in html
     assert "&lt;script&gt;x" in html
+
+
+@pytest.mark.parametrize("panel", ["coverage", "gaps", "findings", "imports"])
+def test_panel_when_the_instrument_holds_a_nul_finds_nothing(page: Client, panel: str) -> None:
+    answer = page.get(f"/panels/{panel}/?instrument=%00")
+    assert answer.status_code == 200
+    assert "SIM:ACME" not in answer.content.decode()
+    assert page.get("/data/?instrument=%00&account=%00").status_code == 200
