@@ -124,7 +124,8 @@ def brought_in(one: Recorded) -> Any:
         timeframe = Timeframe.parse(one.timeframe)
         return import_bars(path=path, timeframe=timeframe, instrument=instrument)
     if one.way == "chain":
-        return import_chain(path=path, options=ChainOptions(venue="TEST", underlying="NIFTY"))
+        underlying = path.name.partition("_")[0]
+        return import_chain(path=path, options=ChainOptions(venue="TEST", underlying=underlying))
     plan = PLANS.get(one.way) or quote_bar_plan(Timeframe.parse(one.timeframe))
     return import_rows(path=path, plan=plan, instrument=instrument)
 
