@@ -8,7 +8,7 @@ from django.contrib.auth.models import User
 from django.test import Client
 from django.urls import reverse
 
-from marketdata.models import Instrument, Provider, ProviderSymbol, Stream
+from marketdata.models import Instrument, Provider, ProviderSymbol, Retention, Stream
 from tests.tradingsite.desk_rows import DeskRows
 from tradingsite.models import Audit
 
@@ -129,3 +129,22 @@ def test_settings_when_staff_without_the_right_are_looked_at_only(
     client.force_login(User.objects.get(username="viewer"))
     assert client.get(f"/admin/marketdata/{model}/").status_code == 200
     assert client.get(f"/admin/marketdata/{model}/add/").status_code == 403
+
+
+def test_retention_when_changed_is_stored_and_audited(root: Client) -> None:
+    address = reverse("admin:marketdata_retention_change", args=[Retention.objects.get().pk])
+    body = {"table": "marketdata_tick", "keep_days": "7"}
+    assert root.post(address, body).status_code == 302
+    assert Retention.objects.get().keep_days == 7
+    assert '"keep_days":{"from":30,"to":7}' in Audit.objects.get(action="setting_changed").body
+
+
+def test_provider_when_changed_keeps_the_state_it_reported(root: Client) -> None:
+    row = Provider.objects.get()
+    Provider.objects.update(state="connected")
+    address = reverse("admin:marketdata_provider_change", args=[row.pk])
+    body = {"name": row.name, "feed": row.feed, "priority": "5", "is_enabled": "on"}
+    more = {"options": "{}", "burst": "1", "mute_after_seconds": "10"}
+    assert root.post(address, body | more).status_code == 302
+    row.refresh_from_db()
+    assert (row.priority, row.state) == (5, "connected")
