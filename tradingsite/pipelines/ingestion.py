@@ -107,14 +107,14 @@ def play_stream(stream_name: str, should_stop: ShouldStop) -> bool:
         # Read again: what was true before the lock may be another writer's past.
         stream.refresh_from_db()
         log.info("feed begins", stream=stream_name, after=f"{stream.sealed_to:%Y-%m-%dT%H:%MZ}")
-        beaten_at = -HEARTBEAT_SECONDS
+        beaten_at, members = -HEARTBEAT_SECONDS, _members(stream)
         with closing(instants_of(stream, should_stop)) as instants:
             for instant in instants:
                 if instant is not None:
                     deliver(stream, instant)
                 if time.monotonic() - beaten_at >= HEARTBEAT_SECONDS:
                     beaten_at = time.monotonic()
-                    if not beat(stream):
+                    if not beat(stream) or _members(stream) != members:
                         return False
         if not should_stop():
             finish(stream)
@@ -125,6 +125,9 @@ def beat(stream: Stream) -> bool:
     """Say that the feed lives; return False when the stream is no longer as it was read."""
     same = Stream.objects.filter(
         pk=stream.pk,
+        name=stream.name,
+        kind=stream.kind,
+        feed=stream.feed,
         is_finished=False,
         sealed_to=stream.sealed_to,
         pace_seconds=stream.pace_seconds,
@@ -135,6 +138,16 @@ def beat(stream: Stream) -> bool:
         keep_ticks=stream.keep_ticks,
     )
     return same.update(heartbeat_at=ClockTimestamp()) == 1
+
+
+def _members(stream: Stream) -> list[tuple[int, int]]:
+    """Return which instruments and providers a stream has, as (instrument, 0) and (0, provider)."""
+    through = Stream.instruments.through.objects, Stream.providers.through.objects
+    instruments, providers = (one.filter(stream_id=stream.pk) for one in through)
+    return sorted(
+        [(one, 0) for one in instruments.values_list("instrument_id", flat=True)]
+        + [(0, one) for one in providers.values_list("provider_id", flat=True)]
+    )
 
 
 def instants_of(

@@ -215,6 +215,22 @@ def test_play_stream_when_edited_ends_early_to_be_read_again(db: None) -> None:
     assert seals() == EVERY_SEAL
 
 
+def test_play_stream_when_an_instrument_is_added_ends_early_to_be_read_again(db: None) -> None:
+    stream = make_stream(pace=0.3)
+    other = Instrument.objects.create(venue="LAB", symbol="NEW", tick_size=1, lot_size=1)
+    looks = 0
+
+    def add_once() -> bool:
+        nonlocal looks
+        looks += 1
+        if looks == 3:
+            stream.instruments.add(other)
+        return looks > 400
+
+    assert play_stream("minutes", add_once) is False
+    assert looks < 400
+
+
 def test_play_stream_when_unknown_refuses(db: None) -> None:
     with pytest.raises(UnknownStreamError):
         play_stream("nowhere", never)
