@@ -140,13 +140,13 @@ def beat(stream: Stream) -> bool:
     return same.update(heartbeat_at=ClockTimestamp()) == 1
 
 
-def _members(stream: Stream) -> list[tuple[int, int]]:
-    """Return which instruments and providers a stream has, as (instrument, 0) and (0, provider)."""
-    through = Stream.instruments.through.objects, Stream.providers.through.objects
-    instruments, providers = (one.filter(stream_id=stream.pk) for one in through)
-    return sorted(
-        [(one, 0) for one in instruments.values_list("instrument_id", flat=True)]
-        + [(0, one) for one in providers.values_list("provider_id", flat=True)]
+def _members(stream: Stream) -> tuple[list[int], list[int]]:
+    """Return which instruments and providers a stream has now."""
+    instruments = stream.instruments.order_by("pk")
+    providers = stream.providers.order_by("pk")
+    return (
+        list(instruments.values_list("pk", flat=True)),
+        list(providers.values_list("pk", flat=True)),
     )
 
 
