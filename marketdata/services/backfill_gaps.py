@@ -10,7 +10,9 @@ from django.db.models import F
 from django.utils import timezone
 
 from domain.bars import IntArray, Timeframe, from_micros
+from domain.bus import publish
 from domain.errors import PlumblineError
+from domain.events import Audited
 from marketdata.calendars import Calendar, Spans, calendar_named
 from marketdata.gaps import expectation, standing_for
 from marketdata.models import DataGap, Instrument
@@ -99,8 +101,20 @@ def due_at(gap: DataGap) -> datetime:
 
 def accept_gap(*, gap_id: int, by: str) -> bool:
     """Settle an open gap by a person's word, from now on; return whether it was open."""
-    gap = DataGap.objects.get(pk=gap_id)
-    return _settle([gap], "accepted", by) == 1
+    gap = DataGap.objects.select_related("instrument").get(pk=gap_id)
+    with transaction.atomic():
+        was_open = _settle([gap], "accepted", by) == 1
+        if was_open:
+            publish(
+                Audited(
+                    shard=0,
+                    actor=by,
+                    action="gap_accepted",
+                    subject=f"{gap.instrument} {gap.timeframe}",
+                    detail={"first_opened_at": gap.first_opened_at.isoformat(), "bars": gap.bars},
+                )
+            )
+    return was_open
 
 
 def _batches(gaps: Sequence[DataGap]) -> list[list[DataGap]]:
