@@ -18,8 +18,6 @@ from marketdata.data_quality import MICROS, ReasonArray
 from marketdata.row_files import read_rows
 from marketdata.row_layouts import BadFileError, Cell, Column, Columns, Kind, Layout
 
-BadBarFileError = BadFileError  # the importer's name for it
-
 PRICES = tuple(Column(name) for name in ("open", "high", "low", "close"))
 VOLUME = Column("volume", cell=Cell.MAY, is_needed=False)
 FACTORS = tuple(

@@ -26,7 +26,7 @@ from domain.bars import (
     to_micros,
 )
 from domain.budget import RateBudget
-from marketdata.bar_files import BadBarFileError, read_bar_file
+from marketdata.bar_files import read_bar_file
 from marketdata.data_quality import MICROS
 from marketdata.feeds.base import (
     BadFeedOptionsError,
@@ -42,6 +42,7 @@ from marketdata.feeds.base import (
     check_seconds,
 )
 from marketdata.feeds.registry import FEEDS
+from marketdata.row_layouts import BadFileError
 
 ENDINGS = (".csv", ".csv.gz", ".parquet")
 # A last line without its end may still be growing; after this long it is what was meant.
@@ -127,7 +128,7 @@ class FilesFeed(Feed):
             )
         try:
             bars = in_order(joined([self._read(path, timeframe) for path in found]))
-        except BadBarFileError as error:
+        except BadFileError as error:
             raise FeedUnavailableError(f"files: {error}") from None
         first, last = np.searchsorted(bars.opened_at, [to_micros(since), to_micros(until)])
         return bars[int(first) : int(last)]
@@ -174,7 +175,7 @@ class FilesFeed(Feed):
                 if state == one.state:
                     continue
                 one.bars = in_order(joined([self._read(path, name.timeframe) for path in found]))
-            except (BadBarFileError, OSError):
+            except (BadFileError, OSError):
                 continue  # half there: looked at again, and by then it may be whole
             # While somebody writes, the last line may be cut and the last bar still open.
             one.state = state if is_settled else one.state
@@ -186,7 +187,7 @@ class FilesFeed(Feed):
         try:
             found = path.stat()
         except OSError as error:
-            raise BadBarFileError(f"{path}: {error.strerror or error}") from None
+            raise BadFileError(f"{path}: {error.strerror or error}") from None
         state = (found.st_mtime_ns, found.st_size)
         kept = self._kept.get(path)
         if kept is not None and kept.state == state:
@@ -225,7 +226,7 @@ class FilesFeed(Feed):
                 ends = file.read() == b"\n"
             return ends or self._age(path.stat().st_mtime) > WRITING_SECONDS
         except OSError as error:
-            raise BadBarFileError(f"{path}: {error.strerror or error}") from None
+            raise BadFileError(f"{path}: {error.strerror or error}") from None
 
     def _age(self, mtime: float) -> float:
         return self._now().timestamp() - mtime
