@@ -15,6 +15,7 @@ from marketdata.models import Bar, DataFinding, DataGap, DataImport, Instrument,
 from marketdata.services.measure_coverage import known_series, measure_coverage
 from tests.tradingsite.desk_rows import DAY, DeskRows, T, make_desk
 from tradingsite.dashboard import data_queries, strips
+from tradingsite.models import Audit
 
 pytestmark = pytest.mark.django_db
 
@@ -141,6 +142,10 @@ def test_gap_when_accepted_blocks_nothing_and_names_who(page: Client) -> None:
     assert (gap.state, gap.settled_by) == ("accepted", "risk_manager")
     again = page.post(reverse("gap-action", args=[gap.pk, "accept"]), follow=True)
     assert "is not open any more" in again.content.decode()
+    told = Audit.objects.filter(body__contains="gap_accepted")
+    assert [("risk_manager" in one.body, "SIM:ACME 1d" in one.body) for one in told] == [
+        (True, True)
+    ]
 
 
 @pytest.mark.parametrize(
