@@ -3,15 +3,9 @@
 from dataclasses import dataclass
 from math import nan, sqrt
 
-from marketdata.indicators.registry import (
-    INDICATORS,
-    Indicator,
-    IndicatorParams,
-    State,
-    ranged,
-)
-
-PERCENT_B, UPPER, MIDDLE, LOWER, BARS, RING = range(6)
+from marketdata.indicators.columns import CLOSE
+from marketdata.indicators.registry import INDICATORS, Indicator, IndicatorParams, ranged
+from marketdata.indicators.windows import held
 
 
 @dataclass(frozen=True)
@@ -31,54 +25,54 @@ def bollinger(params: BollingerParams = DEFAULT) -> Indicator:
 
     Normalised is 2 * %B - 1 held within -1…+1: closes beyond a band count as on the band.
     """
-    period, deviations = params.period, params.deviations
+    return Indicator(
+        name="bollinger",
+        family="volatility",
+        inputs=("close",),
+        outputs=("percent_b", "upper", "middle", "lower", "width"),
+        params=params,
+        first_value=params.period - 1,
+        warmup=params.period - 1,
+        kernel=bollinger_kernel,
+        numbers=(float(params.period), params.deviations),
+        lookback=params.period,
+    )
 
-    def step(
-        state: State, _open: float, _high: float, _low: float, close: float, _volume: float
-    ) -> tuple[float, float]:
-        place = int(state[BARS]) % period
-        state[BARS] += 1.0
-        state[RING + place] = close
-        if state[BARS] < period:
-            state[PERCENT_B] = state[UPPER] = state[MIDDLE] = state[LOWER] = nan
-            return nan, nan
 
-        # Summed afresh and oldest first: a running sum would remember where it began. Measured
-        # from the oldest close, so that equal closes give a width of exactly nothing.
-        first = place + 1
-        oldest = state[RING + first % period]
+def bollinger_kernel(bars, start, first, last, _state, numbers, out):  # type: ignore[no-untyped-def]
+    """Sum the window afresh at every bar, oldest first."""
+    close = bars[CLOSE]
+    period, deviations = int(numbers[0]), numbers[1]
+    for i in range(first, last):
+        place = i - first
+        begin = i + 1 - period
+        if begin < start:
+            for row in range(6):
+                out[row, place] = nan
+            continue
+        # Measured from the oldest close, so that equal closes give a width of exactly nothing.
+        oldest = close[begin]
         total = 0.0
-        for back in range(period):
-            total += state[RING + (first + back) % period] - oldest
+        for k in range(begin, i + 1):
+            total += close[k] - oldest
         mean = total / period
         widest = 0.0
-        for back in range(period):
-            away = abs(state[RING + back] - oldest - mean)
-            widest = max(widest, away)
+        for k in range(begin, i + 1):
+            widest = max(widest, abs(close[k] - oldest - mean))
         spread = 0.0
         if widest > 0.0:  # in units of the widest: squares of huge or tiny prices stay finite
             squares = 0.0
-            for back in range(period):
-                away = (state[RING + (first + back) % period] - oldest - mean) / widest
+            for k in range(begin, i + 1):
+                away = (close[k] - oldest - mean) / widest
                 squares += away * away
             spread = widest * sqrt(squares / period)
 
         middle = oldest + mean
         half = deviations * spread
-        state[MIDDLE] = middle
-        state[UPPER] = middle + half
-        state[LOWER] = middle - half
-        place_in_band = (close - oldest - mean) / half if half > 0.0 else 0.0
-        state[PERCENT_B] = 0.5 + 0.5 * place_in_band
-        return state[PERCENT_B], max(-1.0, min(1.0, place_in_band))
-
-    return Indicator(
-        name="bollinger",
-        inputs=("close",),
-        outputs=("percent_b", "upper", "middle", "lower"),
-        params=params,
-        first_value=period - 1,
-        warmup=period - 1,
-        size=RING + period,
-        step=step,
-    )
+        place_in_band = (close[i] - oldest - mean) / half if half > 0.0 else 0.0
+        out[0, place] = 0.5 + 0.5 * place_in_band
+        out[1, place] = middle + half
+        out[2, place] = middle
+        out[3, place] = middle - half
+        out[4, place] = 2.0 * (half / middle) if middle != 0.0 else 0.0
+        out[5, place] = held(place_in_band, -1.0, 1.0)

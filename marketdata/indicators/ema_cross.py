@@ -3,22 +3,11 @@
 from dataclasses import dataclass
 from math import nan
 
-from domain.errors import PlumblineError
-from marketdata.indicators.registry import (
-    INDICATORS,
-    Indicator,
-    IndicatorParams,
-    State,
-    ranged,
-)
+from marketdata.indicators.columns import CLOSE
+from marketdata.indicators.registry import INDICATORS, Indicator, IndicatorParams, ranged
+from marketdata.indicators.windows import averaged, squashed
 
-SPREAD, FAST_EMA, SLOW_EMA, BARS, FAST, SLOW, MOVE, CLOSE, SIZE = range(9)
-
-
-class EmaPeriodsError(PlumblineError):
-    """The fast average is not faster than the slow one."""
-
-    code = "parameter_out_of_range"
+FAST, SLOW, MOVE, SIZE = range(4)
 
 
 @dataclass(frozen=True)
@@ -31,8 +20,7 @@ class EmaCrossParams(IndicatorParams):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if self.fast >= self.slow:
-            raise EmaPeriodsError(f"fast is {self.fast}, must be below slow, {self.slow}")
+        self.refuse_unless_rising("fast", "slow")
 
 
 DEFAULT = EmaCrossParams()
@@ -44,62 +32,43 @@ def ema_cross(params: EmaCrossParams = DEFAULT) -> Indicator:
 
     Normalised is spread / (|spread| + half_at * average move), 0 when nothing moves.
     """
-    fast_period, slow_period, half_at = params.fast, params.slow, params.half_at
-    fast_share = 2.0 / (fast_period + 1.0)
-    slow_share = 2.0 / (slow_period + 1.0)
-    fast_keep, slow_keep = 1.0 - fast_share, 1.0 - slow_share
-
-    def step(
-        state: State, _open: float, _high: float, _low: float, close: float, _volume: float
-    ) -> tuple[float, float]:
-        bars = state[BARS] + 1.0
-        state[BARS] = bars
-        move = abs(close - state[CLOSE])
-        state[CLOSE] = close
-        state[SPREAD] = state[FAST_EMA] = state[SLOW_EMA] = nan
-        # Rounding stalls an average a few bits beside a constant input: land on it, so that
-        # every start ends on the same bits. 1e-13 of the price is far below any tick.
-        tiny = 1e-13 * abs(close)
-
-        # each average begins with the plain mean of its first inputs
-        if bars > slow_period + 1.0:
-            average = slow_share * move + slow_keep * state[MOVE]
-            state[MOVE] = move if abs(move - average) <= tiny else average
-        elif bars > 1.0:
-            state[MOVE] += move
-            if bars == slow_period + 1.0:
-                state[MOVE] /= slow_period
-        if bars > fast_period:
-            fast = fast_share * close + fast_keep * state[FAST]
-            state[FAST] = close if abs(close - fast) <= tiny else fast
-        else:
-            state[FAST] += close
-            if bars == fast_period:
-                state[FAST] /= fast_period
-        if bars > slow_period:
-            slow = slow_share * close + slow_keep * state[SLOW]
-            state[SLOW] = close if abs(close - slow) <= tiny else slow
-        else:
-            state[SLOW] += close
-            if bars == slow_period:
-                state[SLOW] /= slow_period
-        if bars <= slow_period:  # the average move needs one bar more than the slow average
-            return nan, nan
-
-        spread = state[FAST] - state[SLOW]
-        state[SPREAD] = spread
-        state[FAST_EMA] = state[FAST]
-        state[SLOW_EMA] = state[SLOW]
-        span = abs(spread) + half_at * state[MOVE]
-        return spread, spread / span if span > 0.0 else 0.0
-
     return Indicator(
         name="ema_cross",
+        family="trend",
         inputs=("close",),
         outputs=("spread", "fast", "slow"),
         params=params,
-        first_value=slow_period,
-        warmup=34 * slow_period,
+        first_value=params.slow,
+        warmup=34 * params.slow,
+        kernel=ema_cross_kernel,
+        numbers=(float(params.fast), float(params.slow), params.half_at),
+        lookback=2,
         size=SIZE,
-        step=step,
     )
+
+
+def ema_cross_kernel(bars, start, first, last, state, numbers, out):  # type: ignore[no-untyped-def]
+    """Step both averages and the average move of one bar."""
+    close = bars[CLOSE]
+    fast_period, slow_period, half_at = numbers[0], numbers[1], numbers[2]
+    fast_share = 2.0 / (fast_period + 1.0)
+    slow_share = 2.0 / (slow_period + 1.0)
+    fast, slow, move = state[FAST], state[SLOW], state[MOVE]
+    for i in range(first, last):
+        count = i - start + 1
+        spread = fast_now = slow_now = normalised = nan
+        tiny = 1e-13 * abs(close[i])
+        if count > 1:
+            moved = abs(close[i] - close[i - 1])
+            move = averaged(move, moved, count - 1, slow_period, slow_share, tiny)
+        fast = averaged(fast, close[i], count, fast_period, fast_share, tiny)
+        slow = averaged(slow, close[i], count, slow_period, slow_share, tiny)
+        if count > slow_period:  # the average move needs one bar more than the slow average
+            fast_now, slow_now = fast, slow
+            spread = fast - slow
+            normalised = squashed(spread, half_at * move)
+        out[0, i - first] = spread
+        out[1, i - first] = fast_now
+        out[2, i - first] = slow_now
+        out[3, i - first] = normalised
+    state[FAST], state[SLOW], state[MOVE] = fast, slow, move

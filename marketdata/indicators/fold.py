@@ -2,10 +2,11 @@
 
 import hashlib
 import struct
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from math import inf, isnan, nan
+from typing import Any
 
 import numpy as np
 
@@ -13,19 +14,36 @@ from domain.bars import (
     Bar,
     BarSeries,
     FloatArray,
+    IntArray,
     Split,
     Timeframe,
     from_micros,
     period_start,
+    series_of,
     to_micros,
 )
 from domain.errors import PlumblineError
-from marketdata.indicators.registry import Indicator, State
+from marketdata.indicators.columns import (
+    BESIDE,
+    CLOSE,
+    CLOSED,
+    COLUMNS,
+    HIGH,
+    LOW,
+    OPEN,
+    OPENED,
+    VOLUME,
+)
+from marketdata.indicators.compiled import over_slots
+from marketdata.indicators.registry import Indicator
 
-Values = tuple[float, float, float, float, float]  # open, high, low, close, volume
+# Instants at which bars opened to the columns after CLOSED: what is known beside the bars.
+Extras = Callable[[IntArray], FloatArray]
 
-_BAR_BYTES = struct.Struct("<qq5d")
+BAR_BYTES = np.dtype([("opened", "<i8"), ("closed", "<i8"), ("values", "<f8", 5)])
+_ONE_BAR = struct.Struct("<qq5d")
 _SPLIT_BYTES = struct.Struct("<qd")
+_NOWHERE = np.zeros(1, dtype=np.int64)
 
 
 class UnusableBarError(PlumblineError):
@@ -69,49 +87,246 @@ def lead_length(indicators: Sequence[Indicator]) -> int:
     return max(indicator.warmup for indicator in indicators)
 
 
+def outputs_over(
+    indicators: Sequence[Indicator], columns: FloatArray, starts: Sequence[int] = ()
+) -> list[FloatArray]:
+    """Return per indicator its outputs and, last, its normalised value at every bar.
+
+    `columns` is COLUMNS x n, C-contiguous; each fold begins at bar 0, or at its `starts`.
+    """
+    size = columns.shape[1]
+    found = []
+    for place, indicator in enumerate(indicators):
+        start = starts[place] if starts else 0
+        out = np.full((1, len(indicator.outputs) + 1, size - start), nan)
+        _run(indicator, columns[np.newaxis], start, size, np.zeros((1, indicator.size)), out)
+        found.append(out[0])
+    return found
+
+
+def _run(
+    indicator: Indicator,
+    bars: FloatArray,
+    first: int,
+    last: int,
+    states: FloatArray,
+    out: FloatArray,
+) -> None:
+    """Step one series from the beginning of its fold, bar `first`, to before bar `last`."""
+    begin, end = np.array([first], dtype=np.int64), np.array([last], dtype=np.int64)
+    numbers = np.array(indicator.numbers, dtype=np.float64)
+    over_slots(indicator.kernel)(bars, _NOWHERE, begin, begin, end, states, numbers, out)
+
+
+class Panel:
+    """The states of many folds over the same indicators, side by side: one call moves them all.
+
+    A slot is one fold. Its last bars stay in a sliding array as far back as any kernel looks.
+    """
+
+    def __init__(self, indicators: Sequence[Indicator], slots: int = 1, room: int = 64) -> None:
+        self.indicators = tuple(indicators)
+        self._kept = max(one.lookback for one in self.indicators)
+        self._rows = self._kept + room
+        self._numbers = [np.array(one.numbers, dtype=np.float64) for one in self.indicators]
+        self._kernels: list[Any] = []
+        self._free = list(range(slots))[::-1]
+        self._bars = np.zeros((slots, COLUMNS, self._rows))
+        self._filled = np.zeros(slots, dtype=np.int64)
+        self._ages = np.zeros((len(self.indicators), slots), dtype=np.int64)
+        self._states = [np.zeros((slots, one.size)) for one in self.indicators]
+        self._outs = [np.full((slots, len(one.outputs) + 1, 1), nan) for one in self.indicators]
+        self._before = np.full((2, slots, len(self.indicators)), nan)
+        self._now = np.full((2, slots, len(self.indicators)), nan)
+
+    def slot(self) -> int:
+        """Return a slot nobody uses."""
+        if not self._free:
+            self._grow()
+        return self._free.pop()
+
+    def leave(self, slot: int) -> None:
+        """Give a slot back."""
+        self._free.append(slot)
+
+    def begin(self, slot: int, columns: FloatArray, starts: Sequence[int]) -> None:
+        """Start the slot's folds anew over `columns`, each at its own bar of `starts`."""
+        size = columns.shape[1]
+        for place, indicator in enumerate(self.indicators):
+            state, start = self._states[place][slot : slot + 1], starts[place]
+            state[:] = 0.0
+            outputs = np.full((1, len(indicator.outputs) + 1, max(size - start, 1)), nan)
+            if size > start:
+                _run(indicator, columns[np.newaxis], start, size, state, outputs)
+            self._outs[place][slot, :, 0] = outputs[0, :, -1]
+            for kind, row in enumerate((0, -1)):
+                self._now[kind, slot, place] = outputs[0, row, -1]
+                self._before[kind, slot, place] = outputs[0, row, -2] if size - start > 1 else nan
+            self._ages[place, slot] = size - start
+        kept = min(size, self._kept)
+        self._bars[slot, :, :kept] = columns[:, size - kept :]
+        self._filled[slot] = kept
+
+    def step(self, slots: IntArray, columns: FloatArray) -> None:
+        """Move the folds of `slots` by one bar each; `columns` is len(slots) x COLUMNS."""
+        if not self._kernels:
+            self._kernels = [over_slots(one.kernel) for one in self.indicators]
+        self._make_room(slots)
+        firsts = self._filled[slots]
+        lasts = firsts + 1
+        self._bars[slots, :, firsts] = columns
+        self._before[:, slots] = self._now[:, slots]
+        for place, kernel in enumerate(self._kernels):
+            starts = firsts - self._ages[place, slots]
+            out = self._outs[place]
+            kernel(
+                *(self._bars, slots, starts, firsts, lasts),
+                *(self._states[place], self._numbers[place], out),
+            )
+            self._now[0, slots, place] = out[slots, 0, 0]
+            self._now[1, slots, place] = out[slots, -1, 0]
+        self._ages[:, slots] += 1
+        self._filled[slots] = lasts
+
+    def _make_room(self, slots: IntArray) -> None:
+        for slot in slots[self._filled[slots] == self._rows].tolist():
+            self._bars[slot, :, : self._kept] = self._bars[slot, :, self._rows - self._kept :]
+            self._filled[slot] = self._kept
+
+    def _grow(self) -> None:
+        size = len(self._filled)
+
+        def doubled(array: Any, axis: int = 0) -> Any:
+            return np.concatenate([array, np.zeros_like(array)], axis=axis)
+
+        self._bars, self._filled = doubled(self._bars), doubled(self._filled)
+        self._ages = doubled(self._ages, 1)
+        self._states = [doubled(one) for one in self._states]
+        self._outs = [doubled(one) for one in self._outs]
+        self._before, self._now = doubled(self._before, 1), doubled(self._now, 1)
+        self._free = list(range(size, 2 * size))[::-1]
+
+    def row(self, slot: int, place: int) -> tuple[float, ...]:
+        """Return every output and, last, the normalised value of one indicator now."""
+        return tuple(self._outs[place][slot, :, 0].tolist())
+
+    def values(self, slot: int) -> tuple[list[float], list[float]]:
+        """Return the raw and the normalised values now."""
+        return self._now[0, slot].tolist(), self._now[1, slot].tolist()
+
+    def values_before(self, slot: int) -> tuple[list[float], list[float]]:
+        """Return the raw and the normalised values one bar earlier."""
+        return self._before[0, slot].tolist(), self._before[1, slot].tolist()
+
+
 class BlockFold:
     """The indicators' state after the last bar stepped; a cache, rebuilt to the same bits.
 
-    Built with the bars before the period (`lead`: the last `lead_length` bars are used, fewer
-    when history is short); each indicator starts its own warm-up before the period. Then
-    `step` takes every bar of the block in rising order.
+    Built with the bars of its block so far: those before the period (`lead`: the last
+    `lead_length` are used, fewer when history is short; each indicator starts its own warm-up
+    before the period), then every bar `inside` it in rising order. `step` takes those that follow.
     """
 
     def __init__(
-        self, indicators: Sequence[Indicator], block: Block, lead: Sequence[Bar] = ()
+        self,
+        indicators: Sequence[Indicator],
+        block: Block,
+        lead: Sequence[Bar] = (),
+        inside: Sequence[Bar] = (),
+        *,
+        panel: Panel | None = None,
+        extras: Extras | None = None,
     ) -> None:
         self.indicators = tuple(indicators)
         self.block = block
-        self._stepper = _Stepper(self.indicators, block)
+        self._extras = extras if wants_extras(indicators) else None
+        self._panel = panel or Panel(self.indicators)
+        self._slot = self._panel.slot()
+        self._splits = _checked_splits(block)
         self._digest = hashlib.sha256(_block_bytes(block))
-        self._first: int | None = None
         wanted = lead_length(indicators)
-        used = lead[-wanted:] if wanted else ()
-        for place, bar in enumerate(used):
-            self._take(bar, bars_to_period=len(used) - place)
+        used = list(lead[-wanted:]) if wanted else []
+        series = series_of([*used, *inside])
+        check_bars(series)
+        _check_sides(series, len(used), to_micros(block.period_start))
+        self._first = int(series.opened_at[0]) if len(series) else None
+        self._last = int(series.opened_at[-1]) if len(series) else None
+        starts = [max(0, len(used) - one.warmup) for one in self.indicators]
+        columns = columns_of(series, self._splits)
+        facts = bar_bytes(series)
+        if self._extras and len(series):
+            columns[BESIDE:] = self._extras(series.opened_at)
+            beside = np.ascontiguousarray(columns[BESIDE:].T).view(np.uint8)
+            rows = np.frombuffer(facts, dtype=np.uint8).reshape(len(series), -1)
+            facts = np.hstack([rows, beside.reshape(len(series), -1)]).tobytes()
+        self._digest.update(facts)
+        self._panel.begin(self._slot, columns, starts)
 
     def step(self, bar: Bar) -> None:
         """Move every indicator by one bar of the period."""
-        self._take(bar, bars_to_period=0)
+        step_together([self], [bar])
 
-    def _take(self, bar: Bar, *, bars_to_period: int) -> None:
-        opened = to_micros(bar.opened_at)
+    def leave(self) -> None:
+        """Give the place in the panel back; the fold is of no use afterwards."""
+        self._panel.leave(self._slot)
+
+    def take(self, bar: Bar) -> list[float]:
+        """Check the bar, note it, and return its columns, adjusted for the block's splits."""
+        opened, closed = to_micros(bar.opened_at), to_micros(bar.closed_at)
+        open_, high, low, close = bar.open, bar.high, bar.low, bar.close
         volume = nan if bar.volume is None or isnan(bar.volume) else bar.volume
-        prices = (bar.open, bar.high, bar.low, bar.close)
-        self._stepper.step(opened, (*prices, volume), bars_to_period=bars_to_period)
-        self._digest.update(_BAR_BYTES.pack(opened, to_micros(bar.closed_at), *prices, volume))
-        if self._first is None:
-            self._first = opened
+        # written so that NaN, which compares false, is refused as well
+        if not (-inf < low <= open_ <= high < inf and low <= close <= high):
+            raise _unusable(opened, open_, high, low, close)
+        if self._last is not None and opened <= self._last:
+            raise BarOrderError(f"the bar opened {from_micros(opened)} is not after the last one")
+        if bar.opened_at < self.block.period_start:
+            raise _wrong_side(opened, "in", to_micros(self.block.period_start))
+        self._digest.update(_ONE_BAR.pack(opened, closed, open_, high, low, close, volume))
+        self._first = opened if self._first is None else self._first
+        self._last = opened
+        for effective, ratio in self._splits:
+            if opened < effective:
+                open_, high, low, close = open_ / ratio, high / ratio, low / ratio, close / ratio
+                volume *= ratio
+        row = [nan] * COLUMNS
+        row[OPEN], row[HIGH], row[LOW], row[CLOSE] = open_, high, low, close
+        row[VOLUME], row[OPENED], row[CLOSED] = volume, float(opened), float(closed)
+        if self._extras:
+            beside = self._extras(np.array([opened], dtype=np.int64))[:, 0]
+            self._digest.update(beside.tobytes())
+            row[BESIDE:] = beside.tolist()
+        return row
 
     @property
     def raw(self) -> tuple[float | None, ...]:
         """Return each indicator's raw value at the last bar, None where it has none yet."""
-        return tuple(None if isnan(value) else value for value in self._stepper.raw)
+        return _present(self._panel.values(self._slot)[0])
 
     @property
     def normalised(self) -> tuple[float | None, ...]:
         """Return each indicator's value in -1…+1 at the last bar, None where it has none yet."""
-        return tuple(None if isnan(value) else value for value in self._stepper.normalised)
+        return _present(self._panel.values(self._slot)[1])
+
+    @property
+    def before(self) -> tuple[tuple[float | None, ...], tuple[float | None, ...]]:
+        """Return the raw and the normalised values one bar before the last."""
+        raw, normalised = self._panel.values_before(self._slot)
+        return _present(raw), _present(normalised)
+
+    def outputs(self, place: int) -> tuple[float, ...]:
+        """Return every output of the indicator at `place`, NaN where it has none yet."""
+        return self._panel.row(self._slot, place)[:-1]
+
+    @property
+    def panel(self) -> Panel:
+        """Return where the state lies."""
+        return self._panel
+
+    @property
+    def slot(self) -> int:
+        """Return the fold's place in its panel."""
+        return self._slot
 
     @property
     def bars_from(self) -> datetime | None:
@@ -121,13 +336,24 @@ class BlockFold:
     @property
     def last_opened_at(self) -> datetime | None:
         """Return when the last bar used opened, None before any bar."""
-        last = self._stepper.last_opened
-        return None if last is None else from_micros(last)
+        return None if self._last is None else from_micros(self._last)
 
     @property
     def bars_hash(self) -> str:
         """Return the SHA-256 (hex) of period, splits and every raw bar used, oldest first."""
         return self._digest.copy().hexdigest()
+
+
+def wants_extras(indicators: Sequence[Indicator]) -> bool:
+    """Tell whether any of them reads more than bars: sessions or the flow of trades."""
+    return any({"session", "flow"} & set(one.inputs) for one in indicators)
+
+
+def step_together(folds: Sequence[BlockFold], bars: Sequence[Bar]) -> None:
+    """Move many folds of one panel by one bar each."""
+    rows = [fold.take(bar) for fold, bar in zip(folds, bars, strict=True)]
+    slots = np.array([fold.slot for fold in folds], dtype=np.int64)
+    folds[0].panel.step(slots, np.array(rows))
 
 
 def indicator_matrix(
@@ -136,6 +362,7 @@ def indicator_matrix(
     indicators: Sequence[Indicator],
     splits: Sequence[Split] = (),
     holes: Sequence[datetime] = (),
+    extras: Extras | None = None,
 ) -> IndicatorMatrix:
     """Return the values at every bar of `series`: block by block, with the very step of live.
 
@@ -143,72 +370,118 @@ def indicator_matrix(
     `holes` are missing bars, in rising order: a bar whose block reaches over one has no values.
     """
     size, wanted = len(series), lead_length(indicators)
-    raw = np.full((size, len(indicators)), np.nan)
-    normalised = np.full((size, len(indicators)), np.nan)
-    columns = (series.open, series.high, series.low, series.close, series.volume)
-    opened: list[int] = series.opened_at.tolist()
-    values: list[Values] = list(zip(*(column.tolist() for column in columns), strict=True))
+    raw = np.full((size, len(indicators)), nan)
+    normalised = np.full((size, len(indicators)), nan)
+    check_bars(series)
     missing = np.array([to_micros(hole) for hole in holes], dtype=np.int64)
-    block, stepper, first = None, None, 0
-    for place in range(size):
-        own = block_of(timeframe, from_micros(opened[place]), splits)
-        if stepper is None or own != block:
-            block, stepper = own, _Stepper(tuple(indicators), own)
-            begin = int(np.searchsorted(series.opened_at, to_micros(own.period_start)))
-            first = opened[max(0, begin - wanted)]
-            for before in range(max(0, begin - wanted), begin):
-                stepper.step(opened[before], values[before], bars_to_period=begin - before)
-            for inside in range(begin, place):  # a split inside the period begins its block anew
-                stepper.step(opened[inside], values[inside])
-        stepper.step(opened[place], values[place])
-        if np.searchsorted(missing, first) < np.searchsorted(missing, opened[place]):
-            continue
-        raw[place] = stepper.raw
-        normalised[place] = stepper.normalised
+    begin = 0
+    while begin < size:
+        opened = from_micros(int(series.opened_at[begin]))
+        block, end = _block_at(series, timeframe, splits, begin, opened)
+        period = int(np.searchsorted(series.opened_at, to_micros(block.period_start)))
+        first = max(0, period - wanted)
+        columns = columns_of(series[first:end], _checked_splits(block))
+        if extras and wants_extras(indicators):
+            columns[BESIDE:] = extras(series.opened_at[first:end])
+        starts = [max(0, period - one.warmup) - first for one in indicators]
+        for place, out in enumerate(outputs_over(indicators, columns, starts)):
+            raw[begin:end, place] = out[0, begin - end :]
+            normalised[begin:end, place] = out[-1, begin - end :]
+        over = np.searchsorted(missing, series.opened_at[begin:end])
+        hidden = over > np.searchsorted(missing, series.opened_at[first])
+        raw[begin:end][hidden] = nan
+        normalised[begin:end][hidden] = nan
+        begin = end
     return IndicatorMatrix(tuple(one.name for one in indicators), raw, normalised)
 
 
-class _Stepper:
-    """The states of one block, and the adjustment of its bars."""
+def _block_at(
+    series: BarSeries, timeframe: Timeframe, splits: Sequence[Split], begin: int, opened: datetime
+) -> tuple[Block, int]:
+    """Return the block of the bar at `begin`, and where the next block begins."""
+    block = block_of(timeframe, opened, splits)
+    ends = [
+        int(np.searchsorted(series.opened_at, to_micros(split.effective_at)))
+        for split in splits
+        if split.effective_at > opened
+    ]
+    low, high = begin + 1, min([len(series), *ends])
+    while low < high:  # the first bar of another period
+        middle = (low + high) // 2
+        start = period_start(timeframe, from_micros(int(series.opened_at[middle])))
+        low, high = (middle + 1, high) if start == block.period_start else (low, middle)
+    return block, low
 
-    def __init__(self, indicators: tuple[Indicator, ...], block: Block) -> None:
-        self._states: list[tuple[Indicator, State]] = [(i, i.empty_state()) for i in indicators]
-        self._period = to_micros(block.period_start)
-        self._splits = [(to_micros(split.effective_at), split.ratio) for split in block.splits]
-        for split in block.splits:
-            if not 0.0 < split.ratio < inf:
-                raise UnusableBarError(f"split of {split.effective_at} has ratio {split.ratio}")
-        self.last_opened: int | None = None
-        self.raw: list[float] = [nan] * len(indicators)
-        self.normalised: list[float] = [nan] * len(indicators)
 
-    def step(self, opened: int, values: Values, *, bars_to_period: int = 0) -> None:
-        """Move the indicators that begin by now; `bars_to_period` is 0 inside the period."""
-        open_, high, low, close, volume = values
-        # written so that NaN, which compares false, is refused as well
-        if not (-inf < low <= open_ <= high < inf and low <= close <= high):
-            prices = f"open {open_} high {high} low {low} close {close}"
-            raise UnusableBarError(f"the bar opened {from_micros(opened)} is unusable: {prices}")
-        self._check_order(opened, is_lead=bars_to_period > 0)
-        self.last_opened = opened
-        for effective, ratio in self._splits:
-            if opened < effective:
-                open_, high, low, close = open_ / ratio, high / ratio, low / ratio, close / ratio
-                volume *= ratio
-        for place, (indicator, state) in enumerate(self._states):
-            if bars_to_period <= indicator.warmup:
-                result = indicator.step(state, open_, high, low, close, volume)
-                self.raw[place], self.normalised[place] = result
+def columns_of(series: BarSeries, splits: Sequence[tuple[int, float]] = ()) -> FloatArray:
+    """Return what kernels read of raw bars: COLUMNS x n, adjusted for (instant, ratio) splits."""
+    columns = np.full((COLUMNS, len(series)), nan)
+    columns[OPEN], columns[HIGH], columns[LOW] = series.open, series.high, series.low
+    columns[CLOSE], columns[VOLUME] = series.close, series.volume
+    columns[OPENED], columns[CLOSED] = series.opened_at, series.closed_at
+    for effective, ratio in splits:
+        end = int(np.searchsorted(series.opened_at, effective))
+        columns[OPEN : CLOSE + 1, :end] /= ratio
+        columns[VOLUME, :end] *= ratio
+    return columns
 
-    def _check_order(self, opened: int, *, is_lead: bool) -> None:
-        if self.last_opened is not None and opened <= self.last_opened:
-            raise BarOrderError(f"the bar opened {from_micros(opened)} is not after the last one")
-        if (opened < self._period) != is_lead:
-            where = "before" if is_lead else "in"
-            start = from_micros(self._period)
-            raise BarOrderError(
-                f"the bar opened {from_micros(opened)} is not {where} the period from {start}"
-            )
+
+def check_bars(series: BarSeries) -> None:
+    """Refuse prices that are missing, infinite or inverted, and bars that do not rise in time."""
+    low, high = series.low, series.high
+    bounded = (low > -inf) & (high < inf) & (low <= series.open) & (series.open <= high)
+    usable = bounded & (low <= series.close) & (series.close <= high)
+    if not usable.all():
+        bad = int(np.argmin(usable))
+        prices = (float(one[bad]) for one in (series.open, high, low, series.close))
+        raise _unusable(int(series.opened_at[bad]), *prices)
+    back = np.flatnonzero(np.diff(series.opened_at) <= 0)
+    if len(back):
+        opened = from_micros(int(series.opened_at[back[0] + 1]))
+        raise BarOrderError(f"the bar opened {opened} is not after the last one")
+
+
+def bar_bytes(series: BarSeries) -> bytes:
+    """Return what a hash of bars is made of: instants, raw prices, volume."""
+    rows = np.empty(len(series), dtype=BAR_BYTES)
+    rows["opened"], rows["closed"] = series.opened_at, series.closed_at
+    columns = (series.open, series.high, series.low, series.close, series.volume)
+    for place, column in enumerate(columns):
+        rows["values"][:, place] = column
+    rows["values"][np.isnan(series.volume), -1] = nan  # one bit pattern for every NaN
+    return rows.tobytes()
+
+
+def _present(values: Sequence[float]) -> tuple[float | None, ...]:
+    return tuple(None if isnan(value) else value for value in values)
+
+
+def _checked_splits(block: Block) -> list[tuple[int, float]]:
+    for split in block.splits:
+        if not 0.0 < split.ratio < inf:
+            raise UnusableBarError(f"split of {split.effective_at} has ratio {split.ratio}")
+    return [(to_micros(split.effective_at), split.ratio) for split in block.splits]
+
+
+def _check_sides(series: BarSeries, leading: int, period: int) -> None:
+    late = np.flatnonzero(series.opened_at[:leading] >= period)
+    early = np.flatnonzero(series.opened_at[leading:] < period)
+    if len(late):
+        raise _wrong_side(int(series.opened_at[late[0]]), "before", period)
+    if len(early):
+        raise _wrong_side(int(series.opened_at[leading + early[0]]), "in", period)
+
+
+def _wrong_side(opened: int, where: str, period: int) -> BarOrderError:
+    start = from_micros(period)
+    return BarOrderError(
+        f"the bar opened {from_micros(opened)} is not {where} the period from {start}"
+    )
+
+
+def _unusable(opened: int, open_: float, high: float, low: float, close: float) -> UnusableBarError:
+    prices = f"open {open_} high {high} low {low} close {close}"
+    return UnusableBarError(f"the bar opened {from_micros(opened)} is unusable: {prices}")
 
 
 def _block_bytes(block: Block) -> bytes:

@@ -3,22 +3,11 @@
 from dataclasses import dataclass
 from math import nan
 
-from domain.errors import PlumblineError
-from marketdata.indicators.registry import (
-    INDICATORS,
-    Indicator,
-    IndicatorParams,
-    State,
-    ranged,
-)
+from marketdata.indicators.columns import CLOSE
+from marketdata.indicators.registry import INDICATORS, Indicator, IndicatorParams, ranged
+from marketdata.indicators.windows import averaged, squashed
 
-HISTOGRAM, MACD, SIGNAL, BARS, FAST, SLOW, LINE, MOVE, CLOSE, SIZE = range(10)
-
-
-class MacdPeriodsError(PlumblineError):
-    """The fast average is not faster than the slow one."""
-
-    code = "parameter_out_of_range"
+FAST, SLOW, LINE, MOVE, SIZE = range(5)
 
 
 @dataclass(frozen=True)
@@ -31,8 +20,7 @@ class MacdParams(IndicatorParams):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if self.fast >= self.slow:
-            raise MacdPeriodsError(f"fast is {self.fast}, must be below slow, {self.slow}")
+        self.refuse_unless_rising("fast", "slow")
 
 
 DEFAULT = MacdParams()
@@ -44,71 +32,49 @@ def macd(params: MacdParams = DEFAULT) -> Indicator:
 
     Normalised is histogram / (|histogram| + average move of one bar), 0 when nothing moves.
     """
-    fast_period, slow_period, signal_period = params.fast, params.slow, params.signal
-    fast_share = 2.0 / (fast_period + 1.0)
-    slow_share = 2.0 / (slow_period + 1.0)
-    signal_share = 2.0 / (signal_period + 1.0)
-    fast_keep, slow_keep, signal_keep = 1.0 - fast_share, 1.0 - slow_share, 1.0 - signal_share
-
-    def step(
-        state: State, _open: float, _high: float, _low: float, close: float, _volume: float
-    ) -> tuple[float, float]:
-        bars = state[BARS] + 1.0
-        state[BARS] = bars
-        move = abs(close - state[CLOSE])
-        state[CLOSE] = close
-        state[HISTOGRAM] = state[MACD] = state[SIGNAL] = nan
-        # Rounding stalls an average a few bits beside a constant input: land on it, so that
-        # every start ends on the same bits. 1e-13 of the price is far below any tick.
-        tiny = 1e-13 * abs(close)
-
-        if bars > slow_period + 1.0:
-            average = slow_share * move + slow_keep * state[MOVE]
-            state[MOVE] = move if abs(move - average) <= tiny else average
-        elif bars > 1.0:
-            state[MOVE] += move
-            if bars == slow_period + 1.0:
-                state[MOVE] /= slow_period
-
-        if bars <= slow_period:  # both averages begin with a plain mean ending on this bar
-            state[SLOW] += close
-            if bars > slow_period - fast_period:
-                state[FAST] += close
-            if bars < slow_period:
-                return nan, nan
-            fast = state[FAST] / fast_period
-            slow = state[SLOW] / slow_period
-        else:
-            fast = fast_share * close + fast_keep * state[FAST]
-            slow = slow_share * close + slow_keep * state[SLOW]
-        state[FAST] = fast = close if abs(close - fast) <= tiny else fast
-        state[SLOW] = slow = close if abs(close - slow) <= tiny else slow
-
-        gap = fast - slow
-        gaps = bars - slow_period + 1.0
-        if gaps <= signal_period:
-            state[LINE] += gap
-            if gaps < signal_period:
-                return nan, nan
-            line = state[LINE] / signal_period
-        else:
-            line = signal_share * gap + signal_keep * state[LINE]
-        state[LINE] = line = gap if abs(gap - line) <= tiny else line
-
-        histogram = gap - line
-        state[HISTOGRAM] = histogram
-        state[MACD] = gap
-        state[SIGNAL] = line
-        span = abs(histogram) + state[MOVE]
-        return histogram, histogram / span if span > 0.0 else 0.0
-
     return Indicator(
         name="macd",
+        family="trend",
         inputs=("close",),
         outputs=("histogram", "macd", "signal"),
         params=params,
-        first_value=slow_period + signal_period - 2,
-        warmup=30 * (slow_period + signal_period),
+        first_value=params.slow + params.signal - 2,
+        warmup=30 * (params.slow + params.signal),
+        kernel=macd_kernel,
+        numbers=(float(params.fast), float(params.slow), float(params.signal)),
+        lookback=2,
         size=SIZE,
-        step=step,
     )
+
+
+def macd_kernel(bars, start, first, last, state, numbers, out):  # type: ignore[no-untyped-def]
+    """Step both averages, the average of their gap, and the average move of a bar."""
+    close = bars[CLOSE]
+    fast_period, slow_period, signal_period = numbers[0], numbers[1], numbers[2]
+    fast_share = 2.0 / (fast_period + 1.0)
+    slow_share = 2.0 / (slow_period + 1.0)
+    signal_share = 2.0 / (signal_period + 1.0)
+    fast, slow, line, move = state[FAST], state[SLOW], state[LINE], state[MOVE]
+    late = slow_period - fast_period  # both averages begin with a plain mean ending on one bar
+    for i in range(first, last):
+        count = i - start + 1
+        histogram = gap = signal = normalised = nan
+        tiny = 1e-13 * abs(close[i])
+        if count > 1:
+            moved = abs(close[i] - close[i - 1])
+            move = averaged(move, moved, count - 1, slow_period, slow_share, tiny)
+        slow = averaged(slow, close[i], count, slow_period, slow_share, tiny)
+        if count > late:
+            fast = averaged(fast, close[i], count - late, fast_period, fast_share, tiny)
+        gaps = count - slow_period + 1
+        if gaps >= 1:
+            line = averaged(line, fast - slow, gaps, signal_period, signal_share, tiny)
+        if gaps >= signal_period:
+            gap, signal = fast - slow, line
+            histogram = gap - signal
+            normalised = squashed(histogram, move)
+        out[0, i - first] = histogram
+        out[1, i - first] = gap
+        out[2, i - first] = signal
+        out[3, i - first] = normalised
+    state[FAST], state[SLOW], state[LINE], state[MOVE] = fast, slow, line, move

@@ -3,15 +3,11 @@
 from dataclasses import dataclass
 from math import nan
 
-from marketdata.indicators.registry import (
-    INDICATORS,
-    Indicator,
-    IndicatorParams,
-    State,
-    ranged,
-)
+from marketdata.indicators.columns import CLOSE, HIGH, LOW
+from marketdata.indicators.registry import INDICATORS, Indicator, IndicatorParams, ranged
+from marketdata.indicators.windows import averaged, squashed
 
-LINE, ATR, BARS, RANGE, UPPER, LOWER, SIDE, HIGH, LOW, CLOSE, STILL, SIZE = range(12)
+RANGE, UPPER, LOWER, SIDE, STILL, SIZE = range(6)
 
 
 @dataclass(frozen=True)
@@ -31,74 +27,62 @@ def supertrend(params: SupertrendParams = DEFAULT) -> Indicator:
 
     Normalised is d / (|d| + multiplier * ATR) with d = close - line; 0 when nothing moves.
     """
-    period, multiplier = params.period, params.multiplier
-    share = 1.0 / period
-    keep = 1.0 - share
-    # After this many identical bars the trend is forgotten; without it the side that a market
-    # stood still on would depend for ever on the first bar.
-    motionless = 10.0 * period
-
-    def step(
-        state: State, _open: float, high: float, low: float, close: float, _volume: float
-    ) -> tuple[float, float]:
-        before = state[CLOSE]
-        same = high == state[HIGH] and low == state[LOW] and close == before
-        state[STILL] = min(state[STILL] + 1.0, motionless) if same else 0.0
-        state[HIGH] = high
-        state[LOW] = low
-        state[CLOSE] = close
-        ranges = state[BARS]
-        state[BARS] = ranges + 1.0
-        state[LINE] = state[ATR] = nan
-        if ranges == 0.0:
-            return nan, nan
-
-        true_range = max(high, before) - min(low, before)
-        if ranges <= period:  # Wilder's seed: the plain mean of the first ranges
-            state[RANGE] += true_range
-            if ranges < period:
-                return nan, nan
-            average = state[RANGE] / period
-        else:
-            average = share * true_range + keep * state[RANGE]
-        # Rounding stalls an average a few bits beside a constant input: land on it, so that
-        # every start ends on the same bits. 1e-13 of the price is far below any tick.
-        tiny = 1e-13 * abs(close)
-        average = true_range if abs(true_range - average) <= tiny else average
-        state[RANGE] = state[ATR] = average
-
-        middle = 0.5 * high + 0.5 * low
-        upper = middle + multiplier * average
-        lower = middle - multiplier * average
-        if ranges == period or state[STILL] >= motionless:
-            side = 1.0 if close >= middle else -1.0
-        else:
-            # a band moves only towards the price, until a close goes beyond it
-            if before <= state[UPPER]:
-                upper = min(upper, state[UPPER])
-            if before >= state[LOWER]:
-                lower = max(lower, state[LOWER])
-            side = state[SIDE]
-            if side < 0.0 and close > upper:
-                side = 1.0
-            elif side > 0.0 and close < lower:
-                side = -1.0
-        state[UPPER] = upper
-        state[LOWER] = lower
-        state[SIDE] = side
-        line = lower if side > 0.0 else upper
-        state[LINE] = line
-        away = close - line
-        span = abs(away) + multiplier * average
-        return line, away / span if span > 0.0 else 0.0
-
     return Indicator(
         name="supertrend",
+        family="trend",
         inputs=("high", "low", "close"),
         outputs=("line", "atr"),
         params=params,
-        first_value=period,
-        warmup=65 * period,
+        first_value=params.period,
+        warmup=65 * params.period,
+        kernel=supertrend_kernel,
+        numbers=(float(params.period), params.multiplier),
+        lookback=2,
         size=SIZE,
-        step=step,
     )
+
+
+def supertrend_kernel(bars, start, first, last, state, numbers, out):  # type: ignore[no-untyped-def]
+    """Step the average true range and both bands."""
+    highs, lows, closes = bars[HIGH], bars[LOW], bars[CLOSE]
+    period, multiplier = numbers[0], numbers[1]
+    share = 1.0 / period
+    # After this many identical bars the trend is forgotten; without it the side that a market
+    # stood still on would depend for ever on the first bar.
+    motionless = 10.0 * period
+    average, upper_before, lower_before = state[RANGE], state[UPPER], state[LOWER]
+    side, still = state[SIDE], state[STILL]
+    for i in range(first, last):
+        ranges = i - start
+        line = atr = normalised = nan
+        if ranges > 0:
+            high, low, close, before = highs[i], lows[i], closes[i], closes[i - 1]
+            same = high == highs[i - 1] and low == lows[i - 1] and close == before
+            still = min(still + 1.0, motionless) if same else 0.0
+            true_range = max(high, before) - min(low, before)
+            average = averaged(average, true_range, ranges, period, share, 1e-13 * abs(close))
+            if ranges >= period:
+                middle = 0.5 * high + 0.5 * low
+                upper = middle + multiplier * average
+                lower = middle - multiplier * average
+                if ranges == period or still >= motionless:
+                    side = 1.0 if close >= middle else -1.0
+                else:
+                    # a band moves only towards the price, until a close goes beyond it
+                    if before <= upper_before:
+                        upper = min(upper, upper_before)
+                    if before >= lower_before:
+                        lower = max(lower, lower_before)
+                    if side < 0.0 and close > upper:
+                        side = 1.0
+                    elif side > 0.0 and close < lower:
+                        side = -1.0
+                upper_before, lower_before = upper, lower
+                line = lower if side > 0.0 else upper
+                atr = average
+                normalised = squashed(close - line, multiplier * average)
+        out[0, i - first] = line
+        out[1, i - first] = atr
+        out[2, i - first] = normalised
+    state[RANGE], state[UPPER], state[LOWER] = average, upper_before, lower_before
+    state[SIDE], state[STILL] = side, still

@@ -13,8 +13,18 @@ from pathlib import Path
 
 import numpy as np
 
-from domain.bars import Bar, BarSeries, Timeframe, series_of
-from marketdata.indicators.fold import BlockFold, block_of, indicator_matrix
+from domain.bars import Bar, BarSeries, FloatArray, IntArray, Timeframe, series_of
+from marketdata.indicators.columns import BESIDE
+from marketdata.indicators.fold import (
+    Block,
+    BlockFold,
+    Panel,
+    block_of,
+    columns_of,
+    indicator_matrix,
+    outputs_over,
+    step_together,
+)
 from marketdata.indicators.registry import Indicator
 
 Pair = tuple[float, float]
@@ -107,28 +117,33 @@ def bits(rows: Sequence[tuple[float, ...]]) -> list[bytes]:
     return [struct.pack(f"<{len(row)}d", *row) for row in clean]
 
 
+def extras_of(opened_at: IntArray) -> FloatArray:
+    """Return what stands beside made-up bars: UTC days as sessions, a flow that swings."""
+    day = 86_400 * 1_000_000
+    number = opened_at // day
+    flow = np.sin(opened_at / day)
+    return np.array([number, number * day, (number + 1) * day, 100.0 * flow, 0.0 * flow + 200.0])
+
+
+def rows_over(indicator: Indicator, bars: tuple[Bar, ...]) -> list[tuple[float, ...]]:
+    """Return every output and the normalised value per bar, the fold begun at the first bar."""
+    series = series_of(bars)
+    columns = columns_of(series)
+    columns[BESIDE:] = extras_of(series.opened_at)
+    (rows,) = outputs_over((indicator,), columns)
+    return [tuple(row) for row in rows.T.tolist()]
+
+
 def fold_over(indicator: Indicator, bars: tuple[Bar, ...]) -> list[Pair]:
     """Return (raw, normalised) per bar, the fold begun at the first of `bars`."""
-    state = indicator.empty_state()
-    return [
-        indicator.step(state, bar.open, bar.high, bar.low, bar.close, bar.volume) for bar in bars
-    ]
-
-
-def outputs_over(indicator: Indicator, bars: tuple[Bar, ...]) -> list[tuple[float, ...]]:
-    """Return every output and the normalised value per bar."""
-    state, rows = indicator.empty_state(), []
-    for bar in bars:
-        pair = indicator.step(state, bar.open, bar.high, bar.low, bar.close, bar.volume)
-        rows.append((*state[: len(indicator.outputs)], pair[1]))
-    return rows
+    return [(row[0], row[-1]) for row in rows_over(indicator, bars)]
 
 
 def batch_of(indicator: Indicator, timeframe: Timeframe = Timeframe.D1) -> Compute:
     """Return the batch computation of one indicator."""
 
     def compute(series: BarSeries) -> list[Pair]:
-        matrix = indicator_matrix(series, timeframe, (indicator,))
+        matrix = indicator_matrix(series, timeframe, (indicator,), extras=extras_of)
         return list(zip(matrix.raw[:, 0].tolist(), matrix.normalised[:, 0].tolist(), strict=True))
 
     return compute
@@ -152,7 +167,8 @@ def check_streaming_equals_batch(
     for place, bar in enumerate(bars):
         own = block_of(timeframe, bar.opened_at)
         if own != block:
-            block, fold = own, BlockFold((indicator,), own, bars[:place])
+            block = own
+            fold = BlockFold((indicator,), own, bars[:place], extras=extras_of)
         fold.step(bar)
         raw, normalised = fold.raw[0], fold.normalised[0]
         streamed.append(
@@ -162,30 +178,45 @@ def check_streaming_equals_batch(
 
 
 def check_pure(indicator: Indicator, bars: tuple[Bar, ...], others: tuple[Bar, ...]) -> None:
-    """Fail when a step remembers anything outside the state it is handed."""
-    alone = bits(fold_over(indicator, bars))
-    state, other_state, mixed = indicator.empty_state(), indicator.empty_state(), []
-    for bar, other in zip(bars, others, strict=False):
-        mixed.append(indicator.step(state, bar.open, bar.high, bar.low, bar.close, bar.volume))
-        indicator.step(other_state, other.open, other.high, other.low, other.close, other.volume)
-    assert bits(mixed) == alone[: len(mixed)]
+    """Fail when a kernel remembers anything outside the state it is handed, or reads far back."""
+    alone = rows_over(indicator, bars)
+    panel = Panel((indicator,), slots=2, room=3)  # slides all the time
+    period = Block(bars[0].opened_at, ())
+    folds = [
+        BlockFold((indicator,), period, (), (first[0],), panel=panel, extras=extras_of)
+        for first in (bars, others)
+    ]
+    mixed = [panel.row(folds[0].slot, 0)]
+    for bar, other in zip(bars[1:], others[1:], strict=False):
+        step_together(folds, [bar, other])
+        mixed.append(panel.row(folds[0].slot, 0))
+    assert bits(mixed) == bits(alone[: len(mixed)])
+
+
+def check_interpreted(indicator: Indicator, bars: tuple[Bar, ...]) -> None:
+    """Fail when machine code and plain Python differ in a bit, or numbers leave their arrays."""
+    series = series_of(bars)
+    columns = columns_of(series)
+    columns[BESIDE:] = extras_of(series.opened_at)
+    out = np.full((len(indicator.outputs) + 1, len(bars)), np.nan)
+    state = np.zeros(indicator.size)
+    numbers = np.array(indicator.numbers, dtype=np.float64)
+    with np.errstate(all="ignore"):
+        indicator.kernel(columns, 0, 0, len(bars), state, numbers, out)
+    assert bits([tuple(row) for row in out.T.tolist()]) == bits(rows_over(indicator, bars))
 
 
 def check_shape(indicator: Indicator, bars: tuple[Bar, ...]) -> None:
-    """Fail unless NaN exactly before the first value, inside -1…+1 and outputs in the state."""
-    state = indicator.empty_state()
-    assert len(state) == indicator.size >= len(indicator.outputs) > 0
-    for place, bar in enumerate(bars):
-        pair = indicator.step(state, bar.open, bar.high, bar.low, bar.close, bar.volume)
+    """Fail unless NaN exactly before the first value, finite after it, and inside -1…+1."""
+    for place, row in enumerate(rows_over(indicator, bars)):
         is_early = place < indicator.first_value
-        assert [math.isnan(value) for value in pair] == [is_early, is_early], f"bar {place}"
-        outputs = state[: len(indicator.outputs)]
-        assert [math.isnan(value) for value in outputs] == [is_early] * len(outputs)
+        outputs, normalised = row[:-1], row[-1]
+        assert [math.isnan(value) for value in outputs] == [is_early] * len(outputs), f"bar {place}"
+        assert math.isnan(normalised) == (is_early or not indicator.is_directed), f"bar {place}"
         if not is_early:
-            assert -1.0 <= pair[1] <= 1.0
-            assert outputs[0] == pair[0]
-        assert len(state) == indicator.size
-        assert all(type(value) is float for value in (*pair, *state))
+            assert not any(math.isinf(value) for value in outputs), f"bar {place}"
+        if not math.isnan(normalised):
+            assert -1.0 <= normalised <= 1.0
 
 
 def check_warm_up(
@@ -193,18 +224,21 @@ def check_warm_up(
 ) -> None:
     """Fail when, a warm-up after a random start, any bit differs from the full history's."""
     assert len(bars) > indicator.warmup + 1, "too few bars to show anything"
-    full, chance = bits(outputs_over(indicator, bars)), random.Random(seed)
+    full, chance = bits(rows_over(indicator, bars)), random.Random(seed)
     for _ in range(starts):
         start = chance.randrange(0, len(bars) - indicator.warmup)
         end = min(len(bars), start + indicator.warmup + followed)
-        part = bits(outputs_over(indicator, bars[start:end]))
+        part = bits(rows_over(indicator, bars[start:end]))
         same = part[indicator.warmup :] == full[start + indicator.warmup : end]
         assert same, f"{indicator.name} begun at bar {start} still differs after its warm-up"
 
 
 def check_varies(indicator: Indicator, bars: tuple[Bar, ...]) -> None:
-    """Fail unless the normalised value takes both signs and moves on real prices."""
-    values = np.array([pair[1] for pair in fold_over(indicator, bars)[indicator.first_value :]])
-    assert values.std() > 0.05
-    assert values.min() < -0.1
-    assert values.max() > 0.1
+    """Fail unless the value moves on real prices and, where it has a direction, takes both."""
+    rows = np.array(rows_over(indicator, bars)[indicator.first_value :])
+    assert rows[:, 0].std() > 0.0
+    if indicator.is_directed:
+        values = rows[:, -1]
+        assert values.std() > 0.05
+        assert values.min() < -0.1
+        assert values.max() > 0.1

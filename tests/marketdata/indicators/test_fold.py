@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from domain.bars import Bar, Split, Timeframe, from_micros, period_start, series_of, to_micros
+from marketdata.indicators.columns import CLOSE, VOLUME
 from marketdata.indicators.fold import (
     BarOrderError,
     Block,
@@ -28,17 +29,52 @@ SPLITS = (
 )
 
 
+def planted(name: str, kernel, warmup: int = 0) -> Indicator:
+    return Indicator(
+        name=name,
+        family="trend",
+        inputs=("close", "volume"),
+        outputs=(name, "volume"),
+        params=IndicatorParams(),
+        first_value=0,
+        warmup=warmup,
+        kernel=kernel,
+        size=1,
+    )
+
+
+def count_kernel(bars, start, first, last, _state, _numbers, out):
+    for i in range(first, last):
+        out[0, i - first] = i - start + 1.0
+        out[1, i - first] = out[2, i - first] = 0.0
+
+
+def close_kernel(bars, _start, first, last, _state, _numbers, out):
+    for i in range(first, last):
+        out[0, i - first] = bars[CLOSE, i]
+        out[1, i - first] = bars[VOLUME, i]
+        out[2, i - first] = 0.0
+
+
+def first_close_kernel(bars, start, first, last, state, _numbers, out):
+    for i in range(first, last):
+        if i == start:
+            state[0] = bars[CLOSE, i]
+        out[0, i - first] = state[0]
+        out[1, i - first] = out[2, i - first] = 0.0
+
+
 def counting(name: str, warmup: int) -> Indicator:
-    """An indicator that counts the bars it was stepped over and returns the last close."""
+    """Return an indicator that counts the bars it was stepped over."""
+    return planted(name, count_kernel, warmup)
 
-    def step(
-        state: list[float], _open: float, _high: float, _low: float, close: float, volume: float
-    ) -> tuple[float, float]:
-        state[0] += 1.0
-        state[1], state[2] = close, volume
-        return state[0], 0.0
 
-    return Indicator(name, ("close",), (name,), IndicatorParams(), 0, warmup, 3, step)
+def closing() -> Indicator:
+    return planted("closing", close_kernel)
+
+
+def first_close() -> Indicator:
+    return planted("first", first_close_kernel)
 
 
 def fold_at(place: int, indicators: tuple[Indicator, ...], splits: tuple[Split, ...] = ()):
@@ -108,23 +144,17 @@ def test_fold_when_lead_is_longer_than_needed_uses_the_same_bars() -> None:
 
 
 def test_fold_when_a_split_is_effective_divides_earlier_bars_only() -> None:
-    seen = counting("seen", 10)
     place = next(i for i, bar in enumerate(BARS) if bar.opened_at >= SPLITS[1].effective_at)
     block = block_of(Timeframe.D1, BARS[place].opened_at, SPLITS)
     begin = next(i for i, bar in enumerate(BARS) if bar.opened_at >= block.period_start)
-    closes: list[tuple[float, float]] = []
-    original = seen.step
-
-    def spying(state, open_, high, low, close, volume):
-        closes.append((close, volume))
-        return original(state, open_, high, low, close, volume)
-
-    fold = BlockFold((replace(seen, step=spying),), block, BARS[:begin])
-    for bar in BARS[begin : place + 1]:
+    fold = BlockFold((closing(),), block, BARS[:begin])
+    for bar in BARS[begin:place]:
         fold.step(bar)
-    used = BARS[begin - 10 : place + 1]
-    expected = [(bar.close / 2.0, bar.volume * 2.0) for bar in used[:-1]]
-    assert closes == [*expected, (BARS[place].close, BARS[place].volume)]
+        assert fold.outputs(0) == (bar.close / 2.0, bar.volume * 2.0)
+    fold.step(BARS[place])
+    assert fold.outputs(0) == (BARS[place].close, BARS[place].volume)
+    lead = BlockFold((planted("closing", close_kernel, 10),), block, BARS[:begin])
+    assert lead.outputs(0) == (BARS[begin - 1].close / 2.0, BARS[begin - 1].volume * 2.0)
 
 
 def test_fold_when_splits_follow_each_other_multiplies_their_ratios() -> None:
@@ -135,21 +165,6 @@ def test_fold_when_splits_follow_each_other_multiplies_their_ratios() -> None:
     assert matrix.raw[:, 0].tolist() == [120.0, 121.0, 40.0, 10.0]
     oldest = indicator_matrix(series_of(early), Timeframe.D1, (first_close(),), splits)
     assert oldest.raw[:, 0].tolist() == [120.0, 120.0, 40.0, 10.0]
-
-
-def closing() -> Indicator:
-    return Indicator(
-        "closing", ("close",), ("closing",), IndicatorParams(), 0, 0, 1,
-        lambda _state, _open, _high, _low, close, _volume: (close, 0.0),
-    )  # fmt: skip
-
-
-def first_close() -> Indicator:
-    def step(state, _open, _high, _low, close, _volume):
-        state[0] = state[0] or close
-        return state[0], 0.0
-
-    return Indicator("first", ("close",), ("first",), IndicatorParams(), 0, 0, 1, step)
 
 
 def test_matrix_when_splits_are_powers_of_two_equals_bars_adjusted_beforehand() -> None:

@@ -63,7 +63,7 @@ def test_params_when_deviations_are_nan_are_refused() -> None:
 
 @pytest.mark.parametrize("params", [MacdParams, EmaCrossParams])
 def test_params_when_fast_is_not_faster_are_refused(params: type) -> None:
-    with pytest.raises(PlumblineError, match="must be below slow"):
+    with pytest.raises(PlumblineError, match="fast must be below slow"):
         params(fast=30, slow=30)
 
 

@@ -26,11 +26,7 @@ def columns(symbol: str) -> tuple[FloatArray, FloatArray, FloatArray]:
 
 
 def outputs(indicator: Indicator, symbol: str) -> FloatArray:
-    state, rows = indicator.empty_state(), []
-    for bar in suite.daily_bars(symbol):
-        indicator.step(state, bar.open, bar.high, bar.low, bar.close, bar.volume)
-        rows.append(list(state[: len(indicator.outputs)]))
-    return np.array(rows).T
+    return np.array(suite.rows_over(indicator, suite.daily_bars(symbol))).T[:-1]
 
 
 def assert_equal(
@@ -72,7 +68,7 @@ def test_bollinger_when_compared_with_talib_agrees(
     _, _, close = columns(symbol)
     ours = outputs(bollinger(BollingerParams(period, deviations)), symbol)
     theirs = talib.BBANDS(close, period, deviations, deviations)
-    for our, their in zip(ours[1:], theirs, strict=True):
+    for our, their in zip(ours[1:4], theirs, strict=True):
         assert_equal(our, their, period - 1)
     upper, _, lower = theirs
     width = (upper - lower)[period:]

@@ -1,0 +1,95 @@
+"""Kernels as machine code: plain Python functions, compiled at first use and kept on disk.
+
+A kernel is a plain function that reads arrays and may call other plain functions. Importing numba
+costs half a second, so nothing is compiled before a value is wanted; web and beat never load it.
+"""
+
+import hashlib
+from collections.abc import Callable
+from functools import cache
+from types import CodeType, FunctionType
+from typing import Any
+
+Function = Callable[..., Any]
+
+
+@cache
+def compiled(function: Function) -> Function:
+    """Return the function, and every plain one it calls, as machine code.
+
+    Float operations keep their order (no fast maths), so the bits are those of plain Python.
+    """
+    from numba import njit  # noqa: PLC0415 - half a second, only where values are computed
+
+    ready = _bound(function, {name: compiled(one) for name, one in _called(function).items()})
+    try:
+        kept: Function = njit(cache=True, nogil=True, error_model="numpy")(ready)
+    except RuntimeError:  # no folder can be written: a read-only install without a home
+        kept = njit(nogil=True, error_model="numpy")(ready)
+    return kept
+
+
+@cache
+def over_slots(kernel: Function) -> Function:
+    """Return machine code that moves many series by one kernel in one call."""
+    from numba import njit  # noqa: PLC0415 - see above
+
+    ready = _bound(_over_slots, {"kernel": compiled(kernel)}, f"_{kernel.__name__}_{mark(kernel)}")
+    signature = (
+        "void(f8[:,:,::1], i8[::1], i8[::1], i8[::1], i8[::1], f8[:,::1], f8[::1], f8[:,:,::1])"
+    )
+    try:
+        kept: Function = njit(signature, cache=True, nogil=True, error_model="numpy")(ready)
+    except RuntimeError:
+        kept = njit(signature, nogil=True, error_model="numpy")(ready)
+    return kept
+
+
+def _over_slots(bars, slots, starts, firsts, lasts, states, numbers, out):  # type: ignore[no-untyped-def]
+    for place in range(len(slots)):
+        slot = slots[place]
+        kernel(  # type: ignore[name-defined]  # noqa: F821 - bound when compiled
+            bars[slot],
+            starts[place],
+            firsts[place],
+            lasts[place],
+            states[slot],
+            numbers,
+            out[slot],
+        )
+
+
+def mark(function: Function) -> str:
+    """Return eight letters that change with the function's code or any it calls.
+
+    The machine code on disk bears them: its keeper looks at one file, not at those called.
+    """
+    digest = hashlib.sha256(_text(function.__code__).encode())
+    for name in function.__code__.co_names:
+        value = function.__globals__.get(name)
+        if isinstance(value, int | float):  # machine code freezes constants
+            digest.update(f"{name}={value!r}".encode())
+    for name, called in sorted(_called(function).items()):
+        digest.update(f"{name}:{mark(called)}".encode())
+    return digest.hexdigest()[:8]
+
+
+def _called(function: Function) -> dict[str, Function]:
+    """Return the plain Python functions among the names the function uses."""
+    found = {name: function.__globals__.get(name) for name in function.__code__.co_names}
+    return {name: one for name, one in found.items() if isinstance(one, FunctionType)}
+
+
+def _bound(function: Function, names: dict[str, Function], suffix: str = "") -> Function:
+    """Return a twin of the function that finds `names` among its globals."""
+    twin = FunctionType(
+        function.__code__, {**function.__globals__, **names}, function.__name__, None, None
+    )
+    twin.__qualname__ = f"{function.__qualname__}{suffix or '_' + mark(function)}"
+    twin.__module__ = function.__module__
+    return twin
+
+
+def _text(code: CodeType) -> str:
+    consts = [_text(one) if isinstance(one, CodeType) else repr(one) for one in code.co_consts]
+    return f"{code.co_code.hex()} {code.co_names} {consts}"
