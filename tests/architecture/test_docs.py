@@ -131,7 +131,7 @@ def test_paths_when_named_in_the_docs_exist() -> None:
         if not (ROOT / target.rstrip(".")).exists()
     }
     # The guide to contributing names the file a newcomer is about to write.
-    assert missing == {"CONTRIBUTING.md: marketdata/indicators/momentum.py"}
+    assert missing == {"CONTRIBUTING.md: marketdata/indicators/range_place.py"}
 
 
 def test_changelog_when_read_has_an_unreleased_part() -> None:
@@ -185,7 +185,7 @@ def run_example() -> Iterator[Callable[[str], dict[str, Any]]]:
 def test_contributing_when_its_indicator_is_run_passes_the_suite(
     run_example: Callable[[str], dict[str, Any]],
 ) -> None:
-    indicator = run_example("An indicator")["momentum"]()
+    indicator = run_example("An indicator")["range_place"]()
     bars = suite.walk_bars(600, seed=7)
     suite.check_shape(indicator, bars)
     suite.check_pure(indicator, bars, suite.walk_bars(300, seed=8))
