@@ -23,6 +23,55 @@ def window_sum(values: FloatArray, begin: int, end: int) -> float:
     return float((first + second) + (third + fourth))
 
 
+def window_mean(values: FloatArray, begin: int, end: int) -> float:
+    """Return the mean of values[begin:end]: exactly the value when all are equal."""
+    oldest = values[begin]
+    first = second = third = fourth = 0.0
+    lanes_end = begin + (end - begin) // 4 * 4
+    for place in range(begin, lanes_end, 4):
+        first += values[place] - oldest
+        second += values[place + 1] - oldest
+        third += values[place + 2] - oldest
+        fourth += values[place + 3] - oldest
+    for place in range(lanes_end, end):
+        first += values[place] - oldest
+    return float(oldest + ((first + second) + (third + fourth)) / (end - begin))
+
+
+def weighted_mean(values: FloatArray, begin: int, end: int, weights: FloatArray) -> float:
+    """Return the mean of values[begin:end] under weights that sum to 1, oldest first."""
+    oldest = values[begin]
+    first = second = 0.0
+    lanes_end = begin + (end - begin) // 2 * 2
+    for place in range(begin, lanes_end, 2):
+        first += weights[place - begin] * (values[place] - oldest)
+        second += weights[place + 1 - begin] * (values[place + 1] - oldest)
+    for place in range(lanes_end, end):
+        first += weights[place - begin] * (values[place] - oldest)
+    return float(oldest + (first + second))
+
+
+def travelled(values: FloatArray, begin: int, end: int) -> float:
+    """Return how far values[begin:end] moved from one to the next, up and down alike."""
+    first = second = third = fourth = 0.0
+    lanes_end = begin + 1 + (end - begin - 1) // 4 * 4
+    for place in range(begin + 1, lanes_end, 4):
+        first += abs(values[place] - values[place - 1])
+        second += abs(values[place + 1] - values[place])
+        third += abs(values[place + 2] - values[place + 1])
+        fourth += abs(values[place + 3] - values[place + 2])
+    for place in range(lanes_end, end):
+        first += abs(values[place] - values[place - 1])
+    return float((first + second) + (third + fourth))
+
+
+def push(values: FloatArray, begin: int, end: int, value: float) -> None:
+    """Move values[begin:end] one place down and put the value last: a row, oldest first."""
+    for place in range(begin + 1, end):
+        values[place - 1] = values[place]
+    values[end - 1] = value
+
+
 def highest(values: FloatArray, begin: int, end: int) -> float:
     """Return the greatest of values[begin:end]."""
     best = values[begin]
