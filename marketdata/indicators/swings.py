@@ -1,0 +1,38 @@
+"""What kernels of price action share: swings, known only once enough bars stand to their right."""
+
+from domain.bars import FloatArray
+
+
+def is_swing_high(highs: FloatArray, place: int, left: int, right: int) -> bool:
+    """Return whether the high tops `left` bars before it and is not topped by `right` after it.
+
+    Of equal highs the first counts. The caller must stand at bar `place + right` or later.
+    """
+    high = highs[place]
+    for away in range(1, right + 1):
+        if highs[place + away] > high:
+            return False
+    for away in range(1, left + 1):
+        if highs[place - away] >= high:
+            return False
+    return True
+
+
+def is_swing_low(lows: FloatArray, place: int, left: int, right: int) -> bool:
+    """Return whether the low undercuts `left` bars before it and none of `right` undercuts it."""
+    low = lows[place]
+    for away in range(1, right + 1):
+        if lows[place + away] < low:
+            return False
+    for away in range(1, left + 1):
+        if lows[place - away] <= low:
+            return False
+    return True
+
+
+def mean_range(highs: FloatArray, lows: FloatArray, begin: int, end: int) -> float:
+    """Return the mean of high less low over the bars from `begin` to before `end`."""
+    total = 0.0
+    for place in range(begin, end):
+        total += highs[place] - lows[place]
+    return float(total / (end - begin))
