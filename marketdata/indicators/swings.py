@@ -12,7 +12,7 @@ def is_swing_high(highs: FloatArray, place: int, left: int, right: int) -> bool:
     for away in range(1, right + 1):
         if highs[place + away] > high:
             return False
-    for away in range(1, left + 1):
+    for away in range(1, left + 1):  # noqa: SIM110 - machine code knows no generators
         if highs[place - away] >= high:
             return False
     return True
@@ -24,7 +24,7 @@ def is_swing_low(lows: FloatArray, place: int, left: int, right: int) -> bool:
     for away in range(1, right + 1):
         if lows[place + away] < low:
             return False
-    for away in range(1, left + 1):
+    for away in range(1, left + 1):  # noqa: SIM110 - see above
         if lows[place - away] <= low:
             return False
     return True
