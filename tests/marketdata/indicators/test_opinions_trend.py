@@ -1,9 +1,21 @@
 """Trend indicators against TA-Lib, and against plain second ones where it has none."""
 
+from math import isqrt
+
+import numpy as np
 import pytest
 import talib
 
+from domain.bars import FloatArray
+from marketdata.indicators.dema import DemaParams, dema
+from marketdata.indicators.ema import EmaParams, ema
+from marketdata.indicators.hma import HmaParams, hma
+from marketdata.indicators.kama import KamaParams, kama
 from marketdata.indicators.sma import SmaParams, sma
+from marketdata.indicators.sma_cross import SmaCrossParams, sma_cross
+from marketdata.indicators.tema import TemaParams, tema
+from marketdata.indicators.wma import WmaParams, wma
+from tests.marketdata.indicators import suite
 from tests.marketdata.indicators.test_second_opinions import (
     assert_equal,
     columns,
@@ -11,10 +23,73 @@ from tests.marketdata.indicators.test_second_opinions import (
     outputs,
 )
 
+BESIDE_TALIB = [
+    (sma, SmaParams, talib.SMA, (20, 5)),
+    (ema, EmaParams, talib.EMA, (20, 5)),
+    (wma, WmaParams, talib.WMA, (20, 5)),
+    (dema, DemaParams, talib.DEMA, (20, 5)),
+    (tema, TemaParams, talib.TEMA, (20, 5)),
+    (kama, KamaParams, talib.KAMA, (10, 30)),
+]
+
 
 @every_symbol
-@pytest.mark.parametrize("period", [20, 5])
-def test_sma_when_compared_with_talib_agrees(symbol: str, period: int) -> None:
+@pytest.mark.parametrize(
+    ("factory", "params", "theirs", "period"),
+    [(*row[:3], period) for row in BESIDE_TALIB for period in row[3]],
+)
+def test_average_when_compared_with_talib_agrees(symbol, factory, params, theirs, period) -> None:
     _, _, close = columns(symbol)
-    (ours,) = outputs(sma(SmaParams(period)), symbol)
-    assert_equal(ours, talib.SMA(close, period), period - 1)
+    indicator = factory(params(period))
+    assert_equal(outputs(indicator, symbol)[0], theirs(close, period), indicator.first_value)
+
+
+@every_symbol
+@pytest.mark.parametrize("period", [16, 55])
+def test_hma_when_put_together_from_whole_columns_agrees(symbol: str, period: int) -> None:
+    _, _, close = columns(symbol)
+    indicator = hma(HmaParams(period))
+    raw = 2.0 * plain_wma(close, period // 2) - plain_wma(close, period)
+    theirs = plain_wma(raw, isqrt(period))
+    assert_equal(outputs(indicator, symbol)[0], theirs, indicator.first_value)
+
+
+def plain_wma(values: FloatArray, period: int) -> FloatArray:
+    """Return the linearly weighted mean of each window, NaN before the first whole one."""
+    weights = np.arange(1.0, period + 1.0)
+    windows = np.lib.stride_tricks.sliding_window_view(values, period)
+    return np.concatenate([np.full(period - 1, np.nan), windows @ weights / weights.sum()])
+
+
+@every_symbol
+@pytest.mark.parametrize(("fast", "slow"), [(20, 50), (5, 12)])
+def test_sma_cross_when_compared_with_means_of_windows_agrees(
+    symbol: str, fast: int, slow: int
+) -> None:
+    _, _, close = columns(symbol)
+    spread, our_fast, our_slow = outputs(sma_cross(SmaCrossParams(fast, slow)), symbol)
+    their_fast, their_slow = plain_mean(close, fast), plain_mean(close, slow)
+    their_fast[: slow - 1] = np.nan
+    assert_equal(our_fast, their_fast, slow - 1)
+    assert_equal(our_slow, their_slow, slow - 1)
+    assert_equal(spread, their_fast - their_slow, slow - 1, close)
+
+
+def plain_mean(values: FloatArray, period: int) -> FloatArray:
+    windows = np.lib.stride_tricks.sliding_window_view(values, period)
+    return np.concatenate([np.full(period - 1, np.nan), windows.mean(axis=1)])
+
+
+def test_normalised_averages_when_worked_by_hand_match() -> None:
+    bars = suite.made_bars([10.0, 11.0, 13.0, 12.0])
+    # the close half a move from the mean of two, and a walk of two bars covers sqrt 2 moves
+    half = 0.5 / (0.5 + 2.0**0.5)
+    simple = suite.fold_over(sma(SmaParams(2)), bars)
+    assert [pair[1] for pair in simple[1:]] == pytest.approx([half, half, -half], rel=1e-15)
+    # the newest weighs two thirds, so the close lies a third of the move away
+    third = (1 / 3) / (1 / 3 + 2.0**0.5)
+    linear = suite.fold_over(wma(WmaParams(2)), bars)
+    assert [pair[1] for pair in linear[1:]] == pytest.approx([third, third, -third], rel=1e-14)
+    cross = suite.fold_over(sma_cross(SmaCrossParams(2, 3, half_at=1.0)), bars)
+    # spreads 12 - 34/3 and 12.5 - 12, both with an average move of 1.5
+    assert [pair[1] for pair in cross[2:]] == pytest.approx([4 / 13, 0.25], rel=1e-14)
