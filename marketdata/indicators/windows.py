@@ -3,6 +3,8 @@
 Plain functions, compiled together with the kernel that calls them.
 """
 
+from math import inf, log
+
 from domain.bars import FloatArray
 
 
@@ -106,6 +108,17 @@ def averaged(
     return value if abs(value - moved) <= tiny else moved
 
 
+def true_range(high: float, low: float, before: float) -> float:
+    """Return the range of a bar and of the close before it (Wilder 1978)."""
+    return max(high, before) - min(low, before)
+
+
+def log_return(value: float, before: float) -> float:
+    """Return the logarithm of value / before; 0 where prices are not positive."""
+    ratio = value / before if before > 0.0 else 0.0
+    return log(ratio) if 0.0 < ratio < inf else 0.0
+
+
 def squashed(value: float, scale: float) -> float:
     """Return value / (|value| + scale): within -1…+1, half way at the scale; 0 when both are 0."""
     span = abs(value) + scale
@@ -115,3 +128,17 @@ def squashed(value: float, scale: float) -> float:
 def held(value: float, low: float, high: float) -> float:
     """Return the value, or the limit it lies beyond."""
     return min(max(value, low), high)
+
+
+def mean_true_range(
+    highs: FloatArray, lows: FloatArray, closes: FloatArray, begin: int, end: int
+) -> float:
+    """Return the mean true range of the bars from `begin` to before `end`.
+
+    The close before `begin` is read.
+    """
+    total = 0.0
+    for place in range(begin, end):
+        before = closes[place - 1]
+        total += max(highs[place], before) - min(lows[place], before)
+    return float(total / (end - begin))
