@@ -5,8 +5,7 @@ from math import isqrt, nan
 
 from marketdata.indicators.columns import CLOSE
 from marketdata.indicators.registry import INDICATORS, Indicator, IndicatorParams, ranged
-from marketdata.indicators.windows import squashed, travelled, weighted_mean
-from marketdata.indicators.wma import linear_weights
+from marketdata.indicators.windows import linear_weights, squashed, travelled, weighted_mean
 
 BEFORE, SIZE = range(2)
 

@@ -53,6 +53,12 @@ def weighted_mean(values: FloatArray, begin: int, end: int, weights: FloatArray)
     return float(oldest + (first + second))
 
 
+def linear_weights(period: int) -> tuple[float, ...]:
+    """Return 1, 2, …, period over their sum: oldest first."""
+    total = period * (period + 1) / 2
+    return tuple(place / total for place in range(1, period + 1))
+
+
 def travelled(values: FloatArray, begin: int, end: int) -> float:
     """Return how far values[begin:end] moved from one to the next, up and down alike."""
     first = second = third = fourth = 0.0
@@ -139,6 +145,5 @@ def mean_true_range(
     """
     total = 0.0
     for place in range(begin, end):
-        before = closes[place - 1]
-        total += max(highs[place], before) - min(lows[place], before)
+        total += true_range(highs[place], lows[place], closes[place - 1])
     return float(total / (end - begin))

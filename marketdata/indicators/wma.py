@@ -5,7 +5,7 @@ from math import nan, sqrt
 
 from marketdata.indicators.columns import CLOSE
 from marketdata.indicators.registry import INDICATORS, Indicator, IndicatorParams, ranged
-from marketdata.indicators.windows import squashed, travelled, weighted_mean
+from marketdata.indicators.windows import linear_weights, squashed, travelled, weighted_mean
 
 
 @dataclass(frozen=True)
@@ -36,12 +36,6 @@ def wma(params: WmaParams = DEFAULT) -> Indicator:
         numbers=linear_weights(params.period),
         lookback=params.period,
     )
-
-
-def linear_weights(period: int) -> tuple[float, ...]:
-    """Return 1, 2, …, period over their sum: oldest first."""
-    total = period * (period + 1) / 2
-    return tuple(place / total for place in range(1, period + 1))
 
 
 def wma_kernel(bars, start, first, last, _state, weights, out):  # type: ignore[no-untyped-def]
