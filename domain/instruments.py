@@ -18,6 +18,8 @@ class InstrumentTerms:
     lot_size: Decimal
     multiplier: Decimal
     splits: tuple[Split, ...] = ()
+    calendar: str = ""
+    zone: str = "UTC"  # of the exchange's clocks
 
     @property
     def key(self) -> str:

@@ -1,7 +1,7 @@
 """Weights and scores: what each indicator counts, and what came out."""
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import isfinite
 from typing import Any
 
@@ -57,6 +57,28 @@ class WeightSet:
         """Return +1 (buy), -1 (sell) or 0 (hold) for a score in billionths."""
         return int(value >= self.buy_threshold) - int(value <= self.sell_threshold)
 
+    def strength_of(self, value: int) -> str:
+        """Return weak, medium or strong: the third of the way from the threshold to ±1."""
+        side = self.side_of(value)
+        if not side:
+            return ""
+        threshold = self.buy_threshold if side > 0 else -self.sell_threshold
+        passed, room = side * value - threshold, SCORE_UNIT - threshold
+        return "strong" if 3 * passed >= 2 * room else "medium" if 3 * passed >= room else "weak"
+
+    def scaled(self, factor_e9: int) -> "WeightSet":
+        """Return the set with thresholds `factor_e9` billionths as far from 0, at most ±1."""
+
+        def moved(threshold: int) -> int:
+            far = (2 * threshold * factor_e9 + SCORE_UNIT) // (2 * SCORE_UNIT)
+            return max(-SCORE_UNIT, min(SCORE_UNIT, far))
+
+        return replace(
+            self,
+            buy_threshold=moved(self.buy_threshold),
+            sell_threshold=moved(self.sell_threshold),
+        )
+
     def as_json(self) -> dict[str, Any]:
         """Return the weights as plain JSON values; floats survive the way there and back."""
         return {
@@ -85,11 +107,26 @@ class WeightSet:
             raise WeightSetError(f"not a weight set: {type(error).__name__} {error}") from None
 
 
+@dataclass(frozen=True, slots=True)
+class Regime:
+    """What kind of market it is: trending, ranging or volatile, and high or low volatility.
+
+    '' while nothing can be said.
+    """
+
+    trend: str = ""
+    volatility: str = ""
+
+
+NO_REGIME = Regime()
+
+
 @dataclass(frozen=True)
 class Score:
     """The weighted sum at one bar in billionths, None when no indicator had a value.
 
-    `contributions` add up to the score, in the order of the weights, None where missing.
+    `contributions` add up to the score, in the order of the weights, None where missing; an
+    indicator with weight 0 is looked at only, and never missing.
     """
 
     value: int | None

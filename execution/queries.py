@@ -182,7 +182,9 @@ SELECT md5(concat_ws('|',
         WHERE s.instrument_id IN (SELECT instrument_id FROM seen)),
     (SELECT string_agg(v.id || '@' || v.valid_from, ',' ORDER BY v.id)
         FROM mlweights_weightversion v WHERE v.valid_from IS NOT NULL
-        AND (v.instrument_id IS NULL OR v.instrument_id IN (SELECT instrument_id FROM seen)))))
+        AND (v.instrument_id IS NULL OR v.instrument_id IN (SELECT instrument_id FROM seen))),
+    (SELECT string_agg(r.id::text, ',' ORDER BY r.id) FROM mlweights_regimemodel r
+        WHERE r.instrument_id IN (SELECT instrument_id FROM seen))))
 """
 
 

@@ -1,7 +1,7 @@
 """The narrow waist: one closing instant of one account. Pure; live and backtest call it alike."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from decimal import Decimal
 
@@ -9,15 +9,17 @@ from domain.bars import Timeframe
 from domain.decisions import RiskVerdict
 from domain.instruments import InstrumentTerms
 from domain.money import ZERO
+from domain.options import OptionChain
 from domain.orders import client_order_id
 from domain.portfolio import MarkedPosition, PortfolioSnapshot
-from domain.signals import Score, WeightSet
-from marketdata.indicators.fold import BlockFold
+from domain.signals import NO_REGIME, Regime, Score, WeightSet
+from mlweights.readings import Readings
 from mlweights.scoring import weigh
 from risk.decide import RiskState, Wish, decide
 from risk.rules.registry import Limits
-from strategies.bots.base import HOLD, BotContext
+from strategies.bots.base import HOLD, BotContext, Intent
 from strategies.bots.registry import RegisteredStrategy
+from strategies.confirmation import NO_ENTRIES, Recent, adapted, confirmed
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,18 +38,32 @@ class ScoredBar:
     weight_version_id: int
     bars_from: datetime
     bars_hash: str
+    raw_before: tuple[float | None, ...] = ()
+    normalised_before: tuple[float | None, ...] = ()
+    regime: Regime = NO_REGIME
     blocked: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class BotPlan:
-    """One running bot: its strategy and what it watches, in the order it decides."""
+    """One bot at work: its strategy and what it watches, in the order it decides.
+
+    `weights` names whose scores it reads: '' the learned ones, else its strategy's own. A paused
+    bot only leaves; `capital` None sizes by all equity.
+    """
 
     id: int
     name: str
     strategy: RegisteredStrategy
     timeframe: Timeframe
     instrument_ids: tuple[int, ...]
+    weights: str = ""
+    capital: Decimal | None = None
+    is_paused: bool = False
+
+
+# A score's place: instrument, timeframe, and whose weights.
+ScoreKey = tuple[int, str, str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,13 +86,15 @@ class InstantInput:
     closed_at: datetime
     lag_ms: int
     bots: tuple[BotPlan, ...]
-    scored: Mapping[tuple[int, str], ScoredBar]
+    scored: Mapping[ScoreKey, ScoredBar]
     portfolio: PortfolioSnapshot
     working: tuple[WorkingOrder, ...]
     control_state: str
     limits: Limits
     fee_e9: int
     slippage_e9: int
+    recent: Mapping[tuple[int, int], Recent] = field(default_factory=dict)  # by bot, instrument
+    chains: Mapping[int, OptionChain] = field(default_factory=dict)  # by underlying
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,6 +109,8 @@ class Decided:
     reason: str
     verdict: RiskVerdict
     client_order_id: str
+    strength: str
+    weight_set: WeightSet  # with the thresholds as they were
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,29 +138,31 @@ class _Candidate:
     is_exit: bool
     reason: str
     held: Decimal
+    strength: str
+    weight_set: WeightSet
 
 
 def score_instant(
     *, terms: InstrumentTerms, timeframe: Timeframe, closed_at: datetime, close: float,
-    fold: BlockFold, weight_set: WeightSet, weight_label: str, weight_version_id: int,
+    readings: Readings, weight_set: WeightSet, weight_label: str, weight_version_id: int,
 ) -> ScoredBar:  # fmt: skip
-    """Return the score of the bar the fold has just stepped over."""
-    if fold.bars_from is None:
-        raise ValueError("a fold without bars has no score")
-    normalised = fold.normalised
+    """Return the score of the bar that the folds have just stepped over."""
     return ScoredBar(
         terms=terms,
         timeframe=timeframe,
         closed_at=closed_at,
         close=close,
-        score=weigh(normalised, weight_set),
-        raw=fold.raw,
-        normalised=normalised,
+        score=weigh(readings.normalised, weight_set),
+        raw=readings.raw,
+        normalised=readings.normalised,
         weight_set=weight_set,
         weight_label=weight_label,
         weight_version_id=weight_version_id,
-        bars_from=fold.bars_from,
-        bars_hash=fold.bars_hash,
+        bars_from=readings.bars_from,
+        bars_hash=readings.bars_hash,
+        raw_before=readings.raw_before,
+        normalised_before=readings.normalised_before,
+        regime=readings.regime,
     )
 
 
@@ -157,6 +179,9 @@ def score_over_hole(bar: ScoredBar, hole: datetime | None) -> ScoredBar:
         score=weigh(nothing, bar.weight_set),
         raw=nothing,
         normalised=nothing,
+        raw_before=nothing,
+        normalised_before=nothing,
+        regime=NO_REGIME,
         blocked=f"bars are missing up to {hole:%Y-%m-%d %H:%M}Z",
     )
 
@@ -186,34 +211,58 @@ def _ask(bot: BotPlan, given: InstantInput) -> tuple[list[_Candidate], Held | No
     wanted: list[_Candidate] = []
     left: list[tuple[ScoredBar, str]] = []
     for instrument_id in bot.instrument_ids:
-        bar = given.scored.get((instrument_id, bot.timeframe.value))
+        bar = given.scored.get((instrument_id, bot.timeframe.value, bot.weights))
         if bar is None:  # no bar at T, no decision at T
             continue
         if bar.blocked:
             left.append((bar, bar.blocked))
             continue
-        held = _held(given.portfolio.positions, instrument_id, bot.name)
-        intent = bot.strategy.decide(
-            BotContext(
-                symbol=bar.terms.symbol,
-                closed_at=given.closed_at,
-                close=bar.close,
-                score=bar.score.value,
-                weight_set=bar.weight_set,
-                position=held,
-                pending=any(
-                    order.instrument_id == instrument_id and order.bot == bot.name
-                    for order in given.working
-                ),
-            )
+        context = _context(bot, bar, given)
+        intent = confirmed(
+            bot.strategy.decide(context),
+            context,
+            bot.strategy.params,
+            given.recent.get((bot.id, instrument_id), NO_ENTRIES),
         )
+        if bot.is_paused and intent.side != HOLD and not intent.is_exit:
+            intent = Intent(HOLD, "the bot is paused: no entries")
         if intent.side == HOLD:
             left.append((bar, intent.reason))
         else:
-            wanted.append(_Candidate(bot, bar, intent.side, intent.is_exit, intent.reason, held))
+            strength = context.weight_set.strength_of(context.score or 0)
+            wanted.append(
+                _Candidate(
+                    *(bot, bar, intent.side, intent.is_exit, intent.reason, context.position),
+                    *(strength, context.weight_set),
+                )
+            )
     if not left:
         return wanted, None
     return wanted, Held(bot, tuple(bar for bar, _ in left), tuple(reason for _, reason in left))
+
+
+def _context(bot: BotPlan, bar: ScoredBar, given: InstantInput) -> BotContext:
+    params = bot.strategy.params
+    weight_set = adapted(bar.weight_set, bar.regime) if params.adaptive else bar.weight_set
+    return BotContext(
+        symbol=bar.terms.symbol,
+        timeframe=bar.timeframe,
+        closed_at=given.closed_at,
+        close=bar.close,
+        score=bar.score.value,
+        weight_set=weight_set,
+        raw=bar.raw,
+        normalised=bar.normalised,
+        raw_before=bar.raw_before,
+        normalised_before=bar.normalised_before,
+        position=_held(given.portfolio.positions, bar.terms.id, bot.name),
+        pending=any(
+            order.instrument_id == bar.terms.id and order.bot == bot.name for order in given.working
+        ),
+        regime=bar.regime,
+        zone=bar.terms.zone,
+        chain=given.chains.get(bar.terms.id) if bot.strategy.wants_chain else None,
+    )
 
 
 def _decide_one(candidate: _Candidate, given: InstantInput) -> Decided:
@@ -224,6 +273,7 @@ def _decide_one(candidate: _Candidate, given: InstantInput) -> Decided:
             side=candidate.side,
             close=bar.close,
             size_pct=bot.strategy.params.size_pct,
+            capital=bot.capital,
             is_exit=candidate.is_exit,
             held=candidate.held,
             timeframe_seconds=bar.timeframe.seconds,
@@ -258,6 +308,8 @@ def _decide_one(candidate: _Candidate, given: InstantInput) -> Decided:
         client_order_id=client_order_id(
             env=given.env, account=given.account, signal_key=key, leg=0, issue_no=0
         ),
+        strength=candidate.strength,
+        weight_set=candidate.weight_set,
     )
 
 

@@ -54,6 +54,17 @@ INDIAN_SPECIALS = {
 }
 
 
+# Of the exchanges whose clocks are known without the library.
+ZONES = {
+    "": "UTC",
+    "24/7": "UTC",
+    "FX": NEW_YORK,
+    "NYSE": NEW_YORK,
+    "NASDAQ": NEW_YORK,
+    **dict.fromkeys(INDIAN, INDIA),
+}
+
+
 class UnknownCalendarError(PlumblineError):
     """No calendar has that name."""
 
@@ -183,6 +194,14 @@ def calendar_named(name: str) -> Calendar | None:
     if not name:
         return None
     return _OWN[name] if name in _OWN else _exchange(name)
+
+
+def zone_of(name: str) -> str:
+    """Return the zone of the market's clocks; UTC where no calendar is known."""
+    if name in ZONES:
+        return ZONES[name]
+    calendar = calendar_named(name)
+    return calendar.zone if calendar else "UTC"
 
 
 def day_number(day: date) -> int:

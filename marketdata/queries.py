@@ -12,6 +12,8 @@ from domain.bars import BarSeries, Timeframe, series_of
 from domain.bars import Split as SplitValue
 from domain.errors import PlumblineError
 from domain.instruments import InstrumentTerms
+from domain.options import OptionChain, OptionQuoted
+from marketdata.calendars import zone_of
 from marketdata.models import Account, DataGap, Instrument, Split, Stream
 from marketdata.packed_bars import (
     BARS_PER_CHUNK,
@@ -55,7 +57,7 @@ class LastClose:
 
 
 TERMS = """
-SELECT i.id, i.venue, i.symbol, i.currency, i.tick_size, i.lot_size, i.multiplier,
+SELECT i.id, i.venue, i.symbol, i.currency, i.tick_size, i.lot_size, i.multiplier, i.calendar,
        array_agg(s.effective_at ORDER BY s.effective_at) FILTER (WHERE s.id IS NOT NULL),
        array_agg(s.ratio::float8 ORDER BY s.effective_at) FILTER (WHERE s.id IS NOT NULL)
 FROM marketdata_instrument i LEFT JOIN marketdata_split s ON s.instrument_id = i.id
@@ -71,9 +73,30 @@ def instrument_terms(ids: Sequence[int]) -> dict[int, InstrumentTerms]:
             key: InstrumentTerms(
                 *(key, venue, symbol, currency, tick, lot, multiplier),
                 tuple(map(SplitValue, instants or (), ratios or ())),
+                *(calendar, zone_of(calendar)),
             )
-            for key, venue, symbol, currency, tick, lot, multiplier, instants, ratios in cursor
+            for key, venue, symbol, currency, tick, lot, multiplier, calendar, instants, ratios
+            in cursor
         }
+
+
+CHAIN = """
+SELECT i.id, i.symbol, i.expires_at, i.strike, i."right", q.observed_at, q.bid, q.ask, q.last,
+       q.implied_volatility, q.open_interest
+FROM marketdata_instrument i CROSS JOIN LATERAL (
+    SELECT * FROM marketdata_optionquote o
+    WHERE o.instrument_id = i.id AND o.observed_at <= %(as_of)s
+    ORDER BY o.observed_at DESC LIMIT 1) q
+WHERE i.underlying_id = %(underlying)s AND i.kind = 'option' AND i.expires_at > %(as_of)s
+ORDER BY i.expires_at, i.strike, i."right", i.id
+"""
+
+
+def option_chain(*, underlying_id: int, as_of: datetime) -> OptionChain:
+    """Return the newest quote known by the instant of every contract not yet expired."""
+    with connection.cursor() as cursor:
+        cursor.execute(CHAIN, {"underlying": underlying_id, "as_of": as_of})
+        return OptionChain(underlying_id, tuple(OptionQuoted(*row) for row in cursor))
 
 
 def find_instruments(names: Sequence[str]) -> list[Instrument]:

@@ -9,8 +9,10 @@ from typing import Any
 from django.db.models import Exists, OuterRef, QuerySet
 
 from domain.signals import WeightSet
+from marketdata.indicators.regime_mixture import fitted_regime
+from marketdata.indicators.registry import Indicator, make_indicator
 from marketdata.models import DataRevision
-from mlweights.models import Score, TrainingRun, WeightVersion
+from mlweights.models import RegimeModel, Score, TrainingRun, WeightVersion
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,36 +28,75 @@ class DatedWeights:
 class WeightHistory:
     """Which version decides an instrument at an instant: the greatest `valid_from` not after it.
 
-    An instrument's own versions come first, then the default's: decision page 0005.
+    Of the learned ones (source '') an instrument's own come first, then the default's: decision
+    page 0005. A strategy's own weights are named by their source and good for any instrument.
     """
 
     def __init__(self, versions: Sequence[WeightVersion]) -> None:
-        self._ladders: dict[tuple[int | None, str], list[DatedWeights]] = {}
+        self._ladders: dict[tuple[int | None, str, str], dict[str, list[DatedWeights]]] = {}
         for version in versions:
             if version.valid_from is not None:
-                key = (version.instrument_id, version.timeframe)
+                key = (version.instrument_id, version.timeframe, version.group)
                 dated = DatedWeights(
                     version.pk, version.label, version.valid_from, version.weight_set()
                 )
-                self._ladders.setdefault(key, []).append(dated)
-        for ladder in self._ladders.values():
-            ladder.sort(key=lambda dated: (dated.valid_from, dated.version_id))
+                ladders = self._ladders.setdefault(key, {})
+                ladders.setdefault(version.regime, []).append(dated)
+        for ladders in self._ladders.values():
+            for ladder in ladders.values():
+                ladder.sort(key=lambda dated: (dated.valid_from, dated.version_id))
 
-    def at(self, *, instrument_id: int, timeframe: str, closed_at: datetime) -> DatedWeights:
-        """Return the weights that decide this bar."""
-        for key in ((instrument_id, timeframe), (None, "")):
-            ladder = self._ladders.get(key, [])
-            place = bisect_right(ladder, closed_at, key=lambda dated: dated.valid_from)
-            if place:
-                return ladder[place - 1]
-        raise LookupError("the default weight version is missing; run manage.py migrate")
+    def at(
+        self, *, instrument_id: int, timeframe: str, closed_at: datetime, source: str = ""
+    ) -> dict[str, DatedWeights]:
+        """Return the weights that decide this bar, by regime; those for any stand under ''."""
+        for key in ((instrument_id, timeframe, source), (None, "", source)):
+            found = {
+                regime: ladder[place - 1]
+                for regime, ladder in self._ladders.get(key, {}).items()
+                if (place := bisect_right(ladder, closed_at, key=lambda dated: dated.valid_from))
+            }
+            if "" in found:
+                return found
+        whose = f"weights of '{source}' are" if source else "default weight version is"
+        raise LookupError(f"the {whose} missing; run manage.py migrate, start the bot again")
 
 
-def weight_history(instrument_ids: Sequence[int]) -> WeightHistory:
-    """Return every version that ever decided these instruments, and the default."""
+def weight_history(instrument_ids: Sequence[int], sources: Sequence[str] = ()) -> WeightHistory:
+    """Return every version that ever decided these instruments, the default, and the sources'."""
     own = WeightVersion.objects.filter(instrument_id__in=instrument_ids)
-    default = WeightVersion.objects.filter(instrument__isnull=True, group="", timeframe="")
+    default = WeightVersion.objects.filter(
+        instrument__isnull=True, group__in=["", *sources], timeframe=""
+    )
     return WeightHistory([*own.exclude(valid_from=None), *default.exclude(valid_from=None)])
+
+
+RULES = "rules"
+
+
+class RegimeHistory:
+    """Which detector tells an instrument's regime: the newest fitted one valid then, else rules."""
+
+    def __init__(self, models: Sequence[RegimeModel]) -> None:
+        self._ladders: dict[tuple[int, str], list[tuple[datetime, Indicator, str]]] = {}
+        for model in sorted(models, key=lambda one: one.valid_from):
+            ladder = self._ladders.setdefault((model.instrument_id, model.timeframe), [])
+            ladder.append((model.valid_from, fitted_regime(tuple(model.numbers)), model.label))
+
+    def at(
+        self, *, instrument_id: int, timeframe: str, closed_at: datetime
+    ) -> tuple[Indicator, str]:
+        """Return the detector that tells this bar's regime, and its label."""
+        ladder = self._ladders.get((instrument_id, timeframe), [])
+        place = bisect_right(ladder, closed_at, key=lambda one: one[0])
+        if place:
+            return ladder[place - 1][1:]
+        return make_indicator("regime"), RULES
+
+
+def regime_history(instrument_ids: Sequence[int]) -> RegimeHistory:
+    """Return every detector ever fitted to these instruments."""
+    return RegimeHistory(list(RegimeModel.objects.filter(instrument_id__in=instrument_ids)))
 
 
 # What was scored or learned from bars that were corrected or came later

@@ -4,13 +4,22 @@ from collections.abc import Sequence
 from math import isnan
 
 from domain.errors import PlumblineError
-from domain.signals import SCORE_UNIT, Score, WeightSet
+from domain.signals import SCORE_UNIT, Score, WeightSet, WeightSetError
+from marketdata.indicators.registry import make_indicator, parse_spec
 
 
 class ScoreInputError(PlumblineError):
     """The values handed in do not belong to the weights."""
 
     code = "score_input"
+
+
+def refuse_unusable(weight_set: WeightSet) -> None:
+    """Refuse names no indicator has, and features, which have no direction, with a weight."""
+    for name, weight in zip(weight_set.names, weight_set.weights, strict=True):
+        if not make_indicator(name.partition("@")[0]).is_directed and weight:
+            raise WeightSetError(f"'{name}' is a feature without direction: its weight must be 0")
+        parse_spec(name)
 
 
 def weigh(normalised: Sequence[float | None], weight_set: WeightSet) -> Score:
@@ -23,7 +32,9 @@ def weigh(normalised: Sequence[float | None], weight_set: WeightSet) -> Score:
         raise ScoreInputError(f"each weight needs one value, None if missing: got {counts}")
     present = [None if value is None or isnan(value) else value for value in normalised]
     missing = tuple(
-        name for name, value in zip(weight_set.names, present, strict=True) if value is None
+        name
+        for name, value, weight in zip(weight_set.names, present, weight_set.weights, strict=True)
+        if value is None and weight
     )
     # Loops in the order of the weights: BLAS and sums along an axis give bits that depend on
     # the number of rows, and a stored score must come out again bit for bit.

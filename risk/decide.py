@@ -32,6 +32,7 @@ class Wish:
     held: Decimal  # signed quantity the bot holds now
     timeframe_seconds: int
     price_age_ms: int
+    capital: Decimal | None = None  # sizes by this instead of all equity
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,8 +56,7 @@ def decide(wish: Wish, state: RiskState) -> RiskVerdict:
     equity = state.portfolio.equity
     quantity = abs(wish.held)
     if not wish.is_exit:
-        fraction = min(round(wish.size_pct * NANO / 100), state.limits.position_e9)
-        quantity = fixed_fraction(equity=equity, price=price, fraction_e9=fraction, terms=terms)
+        quantity = _sized(wish, equity, price, state.limits.position_e9)
     requested = notional(price, quantity, terms.multiplier)
     worst = to_price(slip_ticks(ticks, wish.side, state.slippage_e9), terms.tick_size)
     at_worst = notional(worst, quantity, terms.multiplier)
@@ -94,6 +94,16 @@ def decide(wish: Wish, state: RiskState) -> RiskVerdict:
         price_age_ms=context.price_age_ms,
         price_age_limit_ms=context.price_age_limit_ms,
         checks=checks,
+    )
+
+
+def _sized(wish: Wish, equity: Decimal, price: Decimal, cap_e9: int) -> Decimal:
+    """Return whole lots: a share of the bot's capital, at most the cap's share of equity."""
+    capital = equity if wish.capital is None else min(wish.capital, equity)
+    shares = ((capital, round(wish.size_pct * NANO / 100)), (equity, cap_e9))
+    return min(
+        fixed_fraction(equity=base, price=price, fraction_e9=share, terms=wish.terms)
+        for base, share in shares
     )
 
 

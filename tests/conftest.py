@@ -35,6 +35,7 @@ def sample_desk() -> Callable[..., tuple[Stream, Account, Bot]]:
             strategy="weighted_composite",
             timeframe="1d",
             state="running",
+            stage="paper",
         )
         bot.instruments.set(instruments)
         return stream, account, bot

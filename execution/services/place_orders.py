@@ -1,7 +1,7 @@
 """One instant of one account: everything it decides commits together or not at all."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import Decimal
 
@@ -11,6 +11,7 @@ from domain.bus import publish
 from domain.events import BookMoved, OrderPlaced
 from domain.instruments import InstrumentTerms
 from domain.money import ZERO, from_nano, to_price, to_ticks
+from domain.options import OptionChain
 from domain.orders import OPEN, PARTIAL, READY, side_word
 from domain.portfolio import MarkedPosition, PortfolioSnapshot
 from execution.accounting import close_in_units_of
@@ -28,6 +29,7 @@ from execution.trade_cycle import (
     Decided,
     InstantInput,
     ScoredBar,
+    ScoreKey,
     WorkingOrder,
     decide_instant,
 )
@@ -36,6 +38,8 @@ from marketdata.queries import SealedInstant, last_closes
 from marketdata.services.insert_rows import insert_rows
 from risk.queries import control_for_share
 from risk.services.record_decisions import record_decisions
+from strategies.confirmation import Recent, longest_memory
+from strategies.queries import recent_entries
 from strategies.services.record_signals import NewHold, NewSignal, record_holds, record_signals
 
 ORDER_COLUMNS = (
@@ -79,9 +83,10 @@ class Cycle:
     instant: SealedInstant
     decided_to: datetime
     bots: tuple[BotPlan, ...]
-    scored: Mapping[tuple[int, str], ScoredBar]
+    scored: Mapping[ScoreKey, ScoredBar]
     score_ids: ScoreIds
     terms: Mapping[int, InstrumentTerms]
+    chains: Mapping[int, OptionChain] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,12 +125,25 @@ def place_orders(
                 limits=control.limits,
                 fee_e9=account.fee_e9,
                 slippage_e9=account.slippage_e9,
+                recent=_recent(cycle),
+                chains=cycle.chains,
             )
         )
         placed = _record(cycle, result, snapshot)
         _advance(account.pk, closed_at, snapshot)
         publish(*placed, _moved(account.pk, book.version + 1, result))
     return CycleReport(len(result.decided), len(placed), is_quiet=not alive and not placed)
+
+
+def _recent(cycle: Cycle) -> Mapping[tuple[int, int], Recent]:
+    """Return the last entries of the bots whose rules ask for them."""
+    closed_at = cycle.instant.closed_at
+    since = {
+        bot.id: closed_at - memory
+        for bot in cycle.bots
+        if (memory := longest_memory(bot.strategy.params, bot.timeframe.length))
+    }
+    return recent_entries(since=since, before=closed_at) if since else {}
 
 
 def _gate_is_open(
@@ -299,6 +317,9 @@ def _new_signal(one: Decided, cycle: Cycle) -> NewSignal:
         reduce_only=one.is_exit,
         score_id=_score_id(one.bar, cycle.score_ids),
         reason=one.reason,
+        strength=one.strength,
+        buy_threshold=one.weight_set.buy_threshold,
+        sell_threshold=one.weight_set.sell_threshold,
     )
 
 

@@ -53,7 +53,7 @@ class UnusableBarError(PlumblineError):
 
 
 class BarOrderError(PlumblineError):
-    """Bars must rise in time, the lead before the period and the rest inside it."""
+    """Bars must rise in time and belong to the block that is stepped."""
 
     code = "bar_order"
 
@@ -222,17 +222,16 @@ class Panel:
 class BlockFold:
     """The indicators' state after the last bar stepped; a cache, rebuilt to the same bits.
 
-    Built with the bars of its block so far: those before the period (`lead`: the last
+    Built with the raw bars known so far, in rising order: of those before the period the last
     `lead_length` are used, fewer when history is short; each indicator starts its own warm-up
-    before the period), then every bar `inside` it in rising order. `step` takes those that follow.
+    before the period. `step` takes the bars that follow.
     """
 
     def __init__(
         self,
         indicators: Sequence[Indicator],
         block: Block,
-        lead: Sequence[Bar] = (),
-        inside: Sequence[Bar] = (),
+        bars: BarSeries | Sequence[Bar] = (),
         *,
         panel: Panel | None = None,
         extras: Extras | None = None,
@@ -241,25 +240,23 @@ class BlockFold:
         self.block = block
         self._extras = extras if wants_extras(indicators) else None
         self._panel = panel or Panel(self.indicators)
-        self._slot = self._panel.slot()
         self._splits = _checked_splits(block)
-        self._digest = hashlib.sha256(_block_bytes(block))
-        wanted = lead_length(indicators)
-        used = list(lead[-wanted:]) if wanted else []
-        series = series_of([*used, *inside])
+        series = bars if isinstance(bars, BarSeries) else series_of(bars)
+        period = int(np.searchsorted(series.opened_at, to_micros(block.period_start)))
+        leading = min(period, lead_length(indicators))
+        series = series[period - leading :]
         check_bars(series)
-        _check_sides(series, len(used), to_micros(block.period_start))
         self._first = int(series.opened_at[0]) if len(series) else None
         self._last = int(series.opened_at[-1]) if len(series) else None
-        starts = [max(0, len(used) - one.warmup) for one in self.indicators]
         columns = columns_of(series, self._splits)
         facts = bar_bytes(series)
         if self._extras and len(series):
             columns[BESIDE:] = self._extras(series.opened_at)
-            beside = np.ascontiguousarray(columns[BESIDE:].T).view(np.uint8)
-            rows = np.frombuffer(facts, dtype=np.uint8).reshape(len(series), -1)
-            facts = np.hstack([rows, beside.reshape(len(series), -1)]).tobytes()
+            facts = _interleaved(facts, columns[BESIDE:].T.tobytes(), len(series))
+        self._digest = hashlib.sha256(_block_bytes(block))
         self._digest.update(facts)
+        self._slot = self._panel.slot()
+        starts = [max(0, leading - one.warmup) for one in self.indicators]
         self._panel.begin(self._slot, columns, starts)
 
     def step(self, bar: Bar) -> None:
@@ -281,7 +278,8 @@ class BlockFold:
         if self._last is not None and opened <= self._last:
             raise BarOrderError(f"the bar opened {from_micros(opened)} is not after the last one")
         if bar.opened_at < self.block.period_start:
-            raise _wrong_side(opened, "in", to_micros(self.block.period_start))
+            start = self.block.period_start
+            raise BarOrderError(f"the bar opened {bar.opened_at} is not in the period from {start}")
         self._digest.update(_ONE_BAR.pack(opened, closed, open_, high, low, close, volume))
         self._first = opened if self._first is None else self._first
         self._last = opened
@@ -463,20 +461,10 @@ def _checked_splits(block: Block) -> list[tuple[int, float]]:
     return [(to_micros(split.effective_at), split.ratio) for split in block.splits]
 
 
-def _check_sides(series: BarSeries, leading: int, period: int) -> None:
-    late = np.flatnonzero(series.opened_at[:leading] >= period)
-    early = np.flatnonzero(series.opened_at[leading:] < period)
-    if len(late):
-        raise _wrong_side(int(series.opened_at[late[0]]), "before", period)
-    if len(early):
-        raise _wrong_side(int(series.opened_at[leading + early[0]]), "in", period)
-
-
-def _wrong_side(opened: int, where: str, period: int) -> BarOrderError:
-    start = from_micros(period)
-    return BarOrderError(
-        f"the bar opened {from_micros(opened)} is not {where} the period from {start}"
-    )
+def _interleaved(bars: bytes, beside: bytes, size: int) -> bytes:
+    """Return each bar's bytes followed by what stands beside it, as `step` adds them."""
+    rows = [np.frombuffer(one, dtype=np.uint8).reshape(size, -1) for one in (bars, beside)]
+    return np.hstack(rows).tobytes()
 
 
 def _unusable(opened: int, open_: float, high: float, low: float, close: float) -> UnusableBarError:

@@ -27,6 +27,8 @@ class Score(models.Model):
     contributions = _per_indicator()
     bars_from = models.DateTimeField(help_text="Opening of the first bar that was used.")
     bars_hash = models.CharField(max_length=64)
+    regime = models.CharField(max_length=10, blank=True, default="", db_default="")
+    volatility = models.CharField(max_length=4, blank=True, default="", db_default="")
     created_at = wall_time()
 
     class Meta:

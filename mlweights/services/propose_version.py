@@ -1,16 +1,20 @@
 """Store what was learned as an immutable version, and let a version decide."""
 
+from collections.abc import Mapping
 from datetime import datetime, timedelta
 
 from django.db import transaction
 from django.db.models import Max
 
+from domain.bars import EPOCH
 from domain.bus import publish
 from domain.errors import PlumblineError
 from domain.events import WeightVersionActivated
+from domain.signals import WeightSet
 from marketdata.models import Instrument, Stream
 from mlweights.learning import Candidate
 from mlweights.models import TrainingRun, WeightVersion
+from mlweights.scoring import refuse_unusable
 
 # Any closing instant after `sealed_to` lies later than this; bars last at least a minute.
 FIRST_MOMENT = timedelta(seconds=1)
@@ -25,6 +29,7 @@ class NoClockError(PlumblineError):
 def propose_version(*, run: TrainingRun, candidate: Candidate) -> WeightVersion:
     """Store the candidate under the next number of its instrument and timeframe."""
     key = {"instrument": run.instrument, "timeframe": run.timeframe, "group": "", "regime": ""}
+    refuse_unusable(candidate.weight_set)
     with transaction.atomic():
         Instrument.objects.select_for_update().get(pk=run.instrument_id)  # numbers count up alone
         earlier = WeightVersion.objects.filter(**key)
@@ -42,6 +47,30 @@ def propose_version(*, run: TrainingRun, candidate: Candidate) -> WeightVersion:
             data_hash=candidate.data_hash,
             measures=candidate.measures.as_json(),
         )
+
+
+def fix_weights(*, source: str, weight_sets: Mapping[str, WeightSet]) -> None:
+    """Store a strategy's own weights, once: the source bears a hash of them."""
+    for weights in weight_sets.values():
+        refuse_unusable(weights)
+    WeightVersion.objects.bulk_create(
+        [
+            WeightVersion(
+                label=f"{source}:{regime}" if regime else source,
+                group=source,
+                regime=regime,
+                weights=list(zip(weights.names, weights.weights, strict=True)),
+                buy_threshold=weights.buy_threshold,
+                sell_threshold=weights.sell_threshold,
+                optimizer="fixed",
+                state="active",
+                active=True,
+                valid_from=EPOCH,
+            )
+            for regime, weights in sorted(weight_sets.items())
+        ],
+        ignore_conflicts=True,
+    )
 
 
 def activate_version(*, version: WeightVersion, actor: str) -> datetime:

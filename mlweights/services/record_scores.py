@@ -20,6 +20,8 @@ COLUMNS = (
     ("contributions", "float8[]"),
     ("bars_from", "timestamptz"),
     ("bars_hash", "text"),
+    ("regime", "text"),
+    ("volatility", "text"),
 )
 ScoreKey = tuple[int, str, int]
 
@@ -38,6 +40,8 @@ class NewScore:
     contributions: tuple[float | None, ...]
     bars_from: datetime
     bars_hash: str
+    regime: str
+    volatility: str
 
     @property
     def key(self) -> ScoreKey:

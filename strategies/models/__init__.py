@@ -1,6 +1,6 @@
 """Tables of the strategies floor."""
 
-from strategies.models.bots import Bot
+from strategies.models.bots import Bot, BotProof
 from strategies.models.signals import Hold, Signal
 
-__all__ = ["Bot", "Hold", "Signal"]
+__all__ = ["Bot", "BotProof", "Hold", "Signal"]

@@ -15,6 +15,7 @@ class Signal(models.Model):
 
     SOURCES = (("bot", "bot"), ("exit", "exit"), ("person", "person"), ("flatten", "flatten"))
     SIDES = ((1, "buy"), (-1, "sell"))
+    STRENGTHS = (("weak", "weak"), ("medium", "medium"), ("strong", "strong"))
 
     key = models.CharField(max_length=160, unique=True, help_text="Natural key, e.g. bot:…")
     account = models.ForeignKey(Account, models.PROTECT, related_name="+")
@@ -26,6 +27,9 @@ class Signal(models.Model):
     side = models.SmallIntegerField(choices=SIDES)
     reduce_only = models.BooleanField(default=False)
     score = models.ForeignKey(Score, models.PROTECT, related_name="+", null=True)
+    strength = models.CharField(max_length=8, choices=STRENGTHS, blank=True, default="")
+    buy_threshold = models.BigIntegerField(null=True, help_text="As it was then, in 1e-9.")
+    sell_threshold = models.BigIntegerField(null=True, help_text="As it was then, in 1e-9.")
     reason = models.CharField(max_length=200)
     created_at = wall_time()
 

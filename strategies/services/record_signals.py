@@ -23,6 +23,9 @@ class NewSignal:
     reduce_only: bool
     score_id: int | None
     reason: str
+    strength: str
+    buy_threshold: int
+    sell_threshold: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +52,9 @@ SIGNAL_COLUMNS = (
     ("reduce_only", "boolean"),
     ("score_id", "bigint"),
     ("reason", "text"),
+    ("strength", "text"),
+    ("buy_threshold", "bigint"),
+    ("sell_threshold", "bigint"),
 )
 HOLD_COLUMNS = (
     ("bot_id", "bigint"),

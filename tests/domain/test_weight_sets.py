@@ -2,6 +2,7 @@
 
 import json
 import math
+from dataclasses import replace
 
 import pytest
 from hypothesis import given
@@ -86,3 +87,49 @@ def test_weight_set_when_json_holds_nan_is_refused() -> None:
 def test_default_weights_when_looked_at_are_equal() -> None:
     assert len(set(DEFAULT_WEIGHTS.weights)) == 1
     assert DEFAULT_WEIGHTS.sell_threshold == -DEFAULT_WEIGHTS.buy_threshold
+
+
+@pytest.mark.parametrize(
+    ("value", "expected"),
+    [
+        (399_999_999, ""),
+        (400_000_000, "weak"),
+        (599_999_999, "weak"),
+        (600_000_000, "medium"),
+        (800_000_000, "strong"),
+        (SCORE_UNIT, "strong"),
+        (-400_000_000, "weak"),
+        (-850_000_000, "strong"),
+    ],
+)
+def test_strength_when_scores_pass_the_threshold_tells_the_third_of_the_way(
+    value: int, expected: str
+) -> None:
+    assert DEFAULT_WEIGHTS.strength_of(value) == expected
+
+
+def test_strength_when_the_threshold_is_the_end_is_strong() -> None:
+    widest = replace(DEFAULT_WEIGHTS, buy_threshold=SCORE_UNIT)
+    assert widest.strength_of(SCORE_UNIT) == "strong"
+
+
+@pytest.mark.parametrize(
+    ("factor", "buy", "sell"),
+    [
+        (SCORE_UNIT, 400_000_000, -400_000_000),
+        (1_250_000_000, 500_000_000, -500_000_000),
+        (9 * SCORE_UNIT, SCORE_UNIT, -SCORE_UNIT),
+    ],
+)
+def test_thresholds_when_scaled_move_away_from_zero_up_to_one(
+    factor: int, buy: int, sell: int
+) -> None:
+    scaled = DEFAULT_WEIGHTS.scaled(factor)
+    assert (scaled.buy_threshold, scaled.sell_threshold) == (buy, sell)
+    assert (scaled.names, scaled.weights) == (DEFAULT_WEIGHTS.names, DEFAULT_WEIGHTS.weights)
+
+
+def test_thresholds_when_scaled_by_odd_factors_round_to_the_nearest() -> None:
+    odd = replace(DEFAULT_WEIGHTS, buy_threshold=3, sell_threshold=-3)
+    scaled = odd.scaled(1_250_000_000)  # 3.75
+    assert (scaled.buy_threshold, scaled.sell_threshold) == (4, -4)

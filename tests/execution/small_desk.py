@@ -81,7 +81,7 @@ class SmallDesk:
             instrument_ids=tuple(one.id for _, one in sorted(chosen.items())),
         )
         scored = {
-            (one.id, "1d"): ScoredBar(
+            (one.id, "1d", ""): ScoredBar(
                 terms=one,
                 timeframe=Timeframe.D1,
                 closed_at=day(number),
@@ -169,7 +169,12 @@ def make_small_desk(
             )
     account = open_account(name=name, stream=stream, cash=Decimal(cash))
     bot = Bot.objects.create(
-        name=name, account=account, strategy="weighted_composite", timeframe="1d", state="running"
+        name=name,
+        account=account,
+        strategy="weighted_composite",
+        timeframe="1d",
+        state="running",
+        stage="paper",
     )
     bot.instruments.set(stream.instruments.all())
     closes = {symbol: list(path) for symbol, path in prices.items()}

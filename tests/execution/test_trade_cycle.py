@@ -49,7 +49,7 @@ def bot(name: str, wishes: dict[str, Intent], *instruments: int, size_pct: float
     return BotPlan(1, name, Told(wishes, size_pct), Timeframe.D1, instruments or (1, 2))
 
 
-SCORED = {(1, "1d"): bar(1, "ACME"), (2, "1d"): bar(2, "BOLT")}
+SCORED = {(1, "1d", ""): bar(1, "ACME"), (2, "1d", ""): bar(2, "BOLT")}
 GIVEN = InstantInput(
     env="test", account="a", closed_at=T, lag_ms=0, bots=(), scored=SCORED,
     portfolio=portfolio(), working=(), control_state="active", limits=LIMITS,
@@ -108,14 +108,14 @@ def test_instant_when_an_exit_works_uses_no_budget():
 
 def test_instant_when_an_instrument_has_no_bar_decides_nothing_for_it():
     bots = (bot("one", {"ACME": IN, "BOLT": IN}),)
-    result = decide_instant(replace(GIVEN, bots=bots, scored={(2, "1d"): SCORED[2, "1d"]}))
+    result = decide_instant(replace(GIVEN, bots=bots, scored={(2, "1d", ""): SCORED[2, "1d", ""]}))
     assert [one.bar.terms.symbol for one in result.decided] == ["BOLT"]
     assert result.holds == ()
     assert decide_instant(replace(GIVEN, bots=bots, scored={})).decided == ()
 
 
 def test_instant_when_the_bar_is_of_another_timeframe_decides_nothing():
-    hourly = {(1, "1h"): bar(1, "ACME", Timeframe.H1)}
+    hourly = {(1, "1h", ""): bar(1, "ACME", Timeframe.H1)}
     result = decide_instant(replace(GIVEN, bots=(bot("one", {"ACME": IN}),), scored=hourly))
     assert (result.decided, result.holds) == ((), ())
 

@@ -142,12 +142,12 @@ class Ledger:
                 self.working.append((at, made))
                 self.orders.append((made.client_order_id, made.side, made.verdict.quantity, at))
 
-    def scored(self, at: datetime) -> dict[tuple[int, str], ScoredBar]:
+    def scored(self, at: datetime) -> dict[tuple[int, str, str], ScoredBar]:
         found = {}
         for one, terms in self.terms.items():
             place = self.place(one, at)
             if place >= 0 and self.series[one].closed_at[place] == to_micros(at):
-                found[one, "1d"] = ScoredBar(
+                found[one, "1d", ""] = ScoredBar(
                     terms=terms, timeframe=Timeframe.D1, closed_at=at,
                     close=float(self.series[one].close[place]), score=self.scores[one][place],
                     raw=(), normalised=(), weight_set=DEFAULT_WEIGHTS, weight_label="",

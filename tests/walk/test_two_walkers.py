@@ -99,7 +99,12 @@ def test_walk_when_accounts_go_in_parallel_each_is_the_calm_walk(calm_walk, samp
     stream, account, bot = sample_desk(BEGIN, STOCKS)
     other = open_account(name="other", stream=stream, cash=Decimal(1_000_000))
     twin = Bot.objects.create(
-        name="twin", account=other, strategy=bot.strategy, timeframe="1d", state="running"
+        name="twin",
+        account=other,
+        strategy=bot.strategy,
+        timeframe="1d",
+        state="running",
+        stage="paper",
     )
     twin.instruments.set(bot.instruments.all())
     seal_all(stream)

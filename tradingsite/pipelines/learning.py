@@ -7,14 +7,16 @@ from django.db.models import Max
 
 from domain.bars import Timeframe, to_micros
 from domain.errors import PlumblineError
+from domain.signals import DEFAULT_WEIGHTS
 from marketdata.indicators.fold import indicator_matrix
-from marketdata.indicators.registry import indicator_set
+from marketdata.indicators.registry import indicator_set, make_indicator
 from marketdata.models import Instrument
 from marketdata.models.wall_time import ClockTimestamp
 from marketdata.queries import bars_window, holes_at, instrument_terms, streams_of
 from mlweights.learning import TrainingData, retrain
 from mlweights.models import TrainingRun, WeightVersion
 from mlweights.services.propose_version import activate_version, propose_version
+from strategies.bots.registry import make_strategy
 from strategies.models import Bot
 
 # Learning again from the same quarter teaches nothing new.
@@ -70,23 +72,30 @@ def training_data(instrument: Instrument, timeframe: Timeframe, as_of: datetime)
     terms = instrument_terms([instrument.pk])[instrument.pk]
     known = tuple(split for split in terms.splits if split.effective_at < as_of)
     series = bars_window(instrument_id=instrument.pk, timeframe=timeframe, as_of=as_of)
-    indicators = indicator_set()
+    names = DEFAULT_WEIGHTS.names
+    # The detector leads the fold of a score too: the same anchor, the same holes.
+    indicators = (*indicator_set(names), make_indicator("regime"))
     holes = holes_at(instrument_id=instrument.pk, timeframe=timeframe, as_of=as_of)
     matrix = indicator_matrix(series, timeframe, indicators, known, holes)
     closes = series.close.copy()
     for split in known:
         closes[series.opened_at < to_micros(split.effective_at)] /= split.ratio
     return TrainingData(
-        names=tuple(one.name for one in indicators),
-        normalised=matrix.normalised,
+        names=names,
+        normalised=matrix.normalised[:, : len(names)],
         closes=closes,
         closed_at=series.closed_at,
     )
 
 
 def _watched() -> list[tuple[Instrument, Timeframe]]:
-    bots = Bot.objects.filter(state="running").prefetch_related("instruments")
-    pairs = {(one, bot.timeframe) for bot in bots for one in bot.instruments.all()}
+    bots = Bot.objects.exclude(state="stopped").prefetch_related("instruments")
+    pairs = {
+        (one, bot.timeframe)
+        for bot in bots
+        if not make_strategy(bot.strategy, bot.parameters).weight_sets()
+        for one in bot.instruments.all()
+    }
     ordered = sorted(pairs, key=lambda pair: (str(pair[0]), pair[1]))
     return [(one, Timeframe.parse(text)) for one, text in ordered]
 

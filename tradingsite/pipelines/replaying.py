@@ -88,6 +88,7 @@ class BotSpec:
     name: str
     strategy: str
     parameters: dict[str, Any]
+    capital: Decimal | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,6 +98,7 @@ class ReplayPlan:
     instruments: tuple[int, ...]
     names: tuple[str, ...]
     timeframe: str
+    timeframes: tuple[str, ...]  # that of the bots and those their indicators look at
     since: datetime
     until: datetime
     bots: tuple[BotSpec, ...]
@@ -138,18 +140,34 @@ def plan_replay(
             f"no {timeframe} bars of {names} from {first_day} to {last_day};"
             " import_bars brings some"
         )
+    specs = _bots(bots)
+    weights = _pinned(ids, frame.value) if pin == "active" else ()
+    timeframes = _timeframes(frame, specs, weights)
     return ReplayPlan(
         instruments=ids,
         names=tuple(str(one) for one in found),
         timeframe=frame.value,
+        timeframes=timeframes,
         since=since,
         until=instants[-1][0],
-        bots=_bots(bots),
-        weights=_pinned(ids, frame.value) if pin == "active" else (),
+        bots=specs,
+        weights=weights,
         cash=cash,
         instants=tuple(instants),
-        data=_fingerprint(ids, frame.value, instants[-1][0]),
+        data=_fingerprint(ids, timeframes, instants[-1][0]),
     )
+
+
+def _timeframes(
+    frame: Timeframe, bots: Sequence[BotSpec], weights: Sequence[PinnedWeights]
+) -> tuple[str, ...]:
+    """Return the bots' timeframe and every other one their indicators look at."""
+    names = {name for one in weights for name, _ in one.weights}
+    for spec in bots:
+        for own in make_strategy(spec.strategy, spec.parameters).weight_sets().values():
+            names |= set(own.names)
+    seen = {name.partition("@")[2] for name in names} - {"", frame.value}
+    return (frame.value, *sorted(seen))
 
 
 def run_replay(
@@ -282,8 +300,7 @@ def _prepare(name: str, plan: ReplayPlan, progress: Progress) -> None:
         database.drop(name)
     progress("making the sandbox")
     database.create(name)
-    frame = plan.timeframe
-    database.copy_market(name, plan.instruments, frame, plan.until)
+    database.copy_market(name, plan.instruments, plan.timeframes, plan.until)
     with database.using(name):
         _open_sandbox(plan)
 
@@ -294,7 +311,7 @@ def _open_sandbox(plan: ReplayPlan) -> None:
         name="replay",
         kind="replay",
         feed="replay",
-        timeframes=[plan.timeframe],
+        timeframes=list(plan.timeframes),
         sealed_to=plan.since,
         ends_at=plan.until,
     )
@@ -308,6 +325,8 @@ def _open_sandbox(plan: ReplayPlan) -> None:
             strategy=spec.strategy,
             parameters=spec.parameters,
             timeframe=plan.timeframe,
+            capital=spec.capital,
+            stage="paper",
             state="running",
         )
         bot.instruments.set(instruments)
@@ -340,14 +359,14 @@ def _instants(
         return [(at, count) for at, count in cursor.fetchall() if at > since]
 
 
-def _fingerprint(ids: Sequence[int], timeframe: str, until: datetime) -> str:
+def _fingerprint(ids: Sequence[int], timeframes: Sequence[str], until: datetime) -> str:
     """Return a hash over every bar, split, gap and revision the replay can see."""
     with connection.cursor() as cursor:
         cursor.execute(
             "SELECT md5(coalesce(string_agg(md5(b::text), '' ORDER BY b.instrument_id,"
-            " b.opened_at), '')) FROM marketdata_bar b WHERE b.instrument_id = ANY(%s)"
-            " AND b.timeframe = %s AND b.closed_at <= %s",
-            (list(ids), timeframe, until),
+            " b.timeframe, b.opened_at), '')) FROM marketdata_bar b WHERE b.instrument_id = ANY(%s)"
+            " AND b.timeframe = ANY(%s) AND b.closed_at <= %s",
+            (list(ids), list(timeframes), until),
         )
         bars = cursor.fetchone()[0]
         cursor.execute(
@@ -360,11 +379,15 @@ def _fingerprint(ids: Sequence[int], timeframe: str, until: datetime) -> str:
         cursor.execute(
             "SELECT md5(coalesce(string_agg(one::text, ',' ORDER BY one::text), '')) FROM ("
             " SELECT instrument_id, first_opened_at, last_opened_at, known_from, settled_to"
-            " FROM marketdata_datagap WHERE instrument_id = ANY(%(ids)s) AND timeframe = %(frame)s"
+            " FROM marketdata_datagap"
+            " WHERE instrument_id = ANY(%(ids)s) AND timeframe = ANY(%(frames)s)"
             " UNION ALL SELECT instrument_id, first_opened_at, last_opened_at, known_from, NULL"
             " FROM marketdata_datarevision"
-            " WHERE instrument_id = ANY(%(ids)s) AND timeframe = %(frame)s) one",
-            {"ids": list(ids), "frame": timeframe},
+            " WHERE instrument_id = ANY(%(ids)s) AND timeframe = ANY(%(frames)s)"
+            " UNION ALL SELECT instrument_id, valid_from, as_of, valid_from, NULL"
+            " FROM mlweights_regimemodel"
+            " WHERE instrument_id = ANY(%(ids)s) AND timeframe = ANY(%(frames)s)) one",
+            {"ids": list(ids), "frames": list(timeframes)},
         )
         return f"{bars}{splits}{cursor.fetchone()[0]}"
 
@@ -375,7 +398,7 @@ def _bots(names: Sequence[str]) -> tuple[BotSpec, ...]:
     for name in names or (DEFAULT_STRATEGY,):
         bot = Bot.objects.filter(name=name).first()
         if bot is not None:
-            specs.append(BotSpec(bot.name, bot.strategy, dict(bot.parameters)))
+            specs.append(BotSpec(bot.name, bot.strategy, dict(bot.parameters), bot.capital))
         elif name in load_strategies():
             specs.append(BotSpec(name, name, {}))
         else:

@@ -1,36 +1,95 @@
 """Bars to scores, live: folds kept in memory as a cache over stored bars."""
 
 from collections import deque
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, fields, replace
 from datetime import datetime, timedelta
+from itertools import groupby
 
-from domain.bars import Bar, Timeframe
-from domain.instruments import InstrumentTerms
-from execution.trade_cycle import ScoredBar, score_instant, score_over_hole
-from marketdata.indicators.fold import BlockFold, block_of, lead_length
-from marketdata.indicators.registry import indicator_set
-from marketdata.queries import (
-    SeriesFacts,
-    bars_since,
-    former_bars,
-    lead_bars,
-    series_facts,
+import numpy as np
+
+from domain.bars import (
+    Bar,
+    BarSeries,
+    Timeframe,
+    from_micros,
+    period_start,
+    series_of,
+    to_micros,
 )
-from mlweights.queries import DatedWeights
+from domain.instruments import InstrumentTerms
+from execution.trade_cycle import ScoredBar, ScoreKey, score_instant, score_over_hole
+from marketdata.indicators.fold import BlockFold, Panel, block_of, lead_length, step_together
+from marketdata.indicators.registry import Indicator
+from marketdata.queries import SeriesFacts, bars_since, bars_windows, former_bars, series_facts
+from mlweights.queries import DatedWeights, RegimeHistory, WeightHistory
+from mlweights.readings import Layout, layout_of, read
 
 TINY = timedelta(microseconds=1)
-SeriesKey = tuple[int, str]
-LineKey = tuple[int, str, tuple[str, ...]]
+# Windows of so many instruments are read at once: about 20 MB at 2,500 bars each.
+INSTRUMENTS_PER_READ = 128
+# How far back the newest bar of a longer timeframe usually lies at most: a long weekend.
+QUIET = timedelta(days=5)
+SeriesKey = tuple[int, Timeframe]
+LineKey = tuple[int, Timeframe, tuple[Indicator, ...]]
+
+
+@dataclass(frozen=True, slots=True)
+class Watched:
+    """What has to be scored: an instrument on a timeframe, by the weights of the instant.
+
+    `weights` by regime, '' for any; all name the same indicators. `source` says whose they are:
+    '' the learned ones, else a strategy's own. `detector` tells the regime.
+    """
+
+    terms: InstrumentTerms
+    timeframe: Timeframe
+    weights: Mapping[str, DatedWeights]
+    detector: Indicator
+    source: str = ""
+
+    @property
+    def key(self) -> ScoreKey:
+        """Return what names its score at an instant."""
+        return (self.terms.id, self.timeframe.value, self.source)
+
+    @property
+    def layout(self) -> Layout:
+        """Return which folds it needs."""
+        return layout_of(self.weights[""].weight_set.names, self.timeframe)
+
+
+def watched(
+    terms: InstrumentTerms,
+    timeframe: Timeframe,
+    source: str,
+    weights: WeightHistory,
+    regimes: RegimeHistory,
+    closed_at: datetime,
+) -> Watched:
+    """Return what is scored at the instant: the weights and the detector that decide then."""
+    found = weights.at(
+        instrument_id=terms.id, timeframe=timeframe.value, closed_at=closed_at, source=source
+    )
+    names = found[""].weight_set.names
+    detector, _ = regimes.at(instrument_id=terms.id, timeframe=timeframe.value, closed_at=closed_at)
+    return Watched(
+        terms,
+        timeframe,
+        {regime: one for regime, one in found.items() if one.weight_set.names == names},
+        detector,
+        source,
+    )
 
 
 @dataclass(slots=True)
 class _Line:
-    """One instrument, timeframe and indicator set: the fold, and sealed bars not yet stepped."""
+    """One fold of one series, and its sealed bars not yet stepped."""
 
     terms: InstrumentTerms
     timeframe: Timeframe
-    names: tuple[str, ...]
+    indicators: tuple[Indicator, ...]
+    panel: Panel
     fold: BlockFold | None = None
     last: Bar | None = None
     ahead: deque[Bar] = field(default_factory=deque)
@@ -38,29 +97,22 @@ class _Line:
     asked_at: datetime | None = None  # the newest instant scored, with or without a bar
     revision: int | None = None  # the newest change of the past that the fold knows
 
-    def forget(self) -> None:
-        """Drop everything: the next use rebuilds from the anchor."""
-        self.fold, self.last, self.fetched_to, self.asked_at = None, None, None, None
-        self.ahead.clear()
-
-
-@dataclass(frozen=True, slots=True)
-class Watched:
-    """What has to be scored: an instrument on a timeframe under the weights of the instant."""
-
-    terms: InstrumentTerms
-    timeframe: Timeframe
-    weights: DatedWeights
-
     @property
     def series(self) -> SeriesKey:
         """Return what names its bars."""
-        return (self.terms.id, self.timeframe.value)
+        return (self.terms.id, self.timeframe)
 
-    @property
-    def key(self) -> LineKey:
-        """Return what names its fold."""
-        return (self.terms.id, self.timeframe.value, self.weights.weight_set.names)
+    def drop(self) -> None:
+        """Give the fold back: the next use rebuilds it from the anchor."""
+        if self.fold is not None:
+            self.fold.leave()
+            self.fold = None
+
+    def forget(self) -> None:
+        """Drop everything, bars too."""
+        self.drop()
+        self.last, self.fetched_to, self.asked_at = None, None, None
+        self.ahead.clear()
 
 
 class Folds:
@@ -68,144 +120,236 @@ class Folds:
 
     def __init__(self) -> None:
         self._lines: dict[LineKey, _Line] = {}
+        self._panels: dict[tuple[Indicator, ...], Panel] = {}
 
     def score(
         self, watched: Iterable[Watched], *, closed_at: datetime, sealed_to: datetime
-    ) -> dict[tuple[int, str], ScoredBar]:
+    ) -> dict[ScoreKey, ScoredBar]:
         """Return the score of every watched instrument that has a bar closing at `closed_at`."""
-        wanted = list(watched)
-        facts = _facts(wanted, closed_at)
-        self._fetch(wanted, facts, closed_at, sealed_to)
-        scored: dict[tuple[int, str], ScoredBar] = {}
-        for one in wanted:
-            line, known = self._lines[one.key], facts[one.series]
-            if not _advance(line, closed_at, known) or line.last is None or line.fold is None:
-                continue
-            bar = score_instant(
-                terms=one.terms,
-                timeframe=one.timeframe,
-                closed_at=closed_at,
-                close=line.last.close,
-                fold=line.fold,
-                weight_set=one.weights.weight_set,
-                weight_label=one.weights.label,
-                weight_version_id=one.weights.version_id,
-            )
-            scored[one.series] = score_over_hole(bar, known.hole)
-        return scored
+        lines = {one.key: (one, self._lines_of(one)) for one in watched}
+        every = list({id(line): line for _, own in lines.values() for line in own}.values())
+        facts = _facts(every, closed_at)
+        _fetch(every, facts, closed_at, sealed_to)
+        _advance(every, closed_at)
+        due = {
+            key: (one, own)
+            for key, (one, own) in lines.items()
+            if own[0].last is not None and own[0].last.closed_at == closed_at
+        }
+        needed = {id(line): line for _, own in due.values() for line in own}
+        _rebuild(list(needed.values()), facts, closed_at)
+        return {key: _scored(one, own, facts, closed_at) for key, (one, own) in due.items()}
 
-    def _fetch(
-        self,
-        watched: list[Watched],
-        facts: Mapping[SeriesKey, SeriesFacts],
-        closed_at: datetime,
-        sealed_to: datetime,
-    ) -> None:
-        """Read the sealed bars that are missing, one query per timeframe."""
-        missing: dict[Timeframe, dict[int, datetime]] = {}
-        for one in watched:
-            line = self._lines.setdefault(
-                one.key, _Line(one.terms, one.timeframe, one.weights.weight_set.names)
-            )
-            revision = facts[one.series].revision
-            if (
-                line.terms.splits != one.terms.splits
-                or line.revision != revision
-                or _is_past(line, closed_at)
-            ):
-                line.forget()
-            line.terms, line.revision = one.terms, revision
-            if line.fetched_to is None or line.fetched_to < closed_at:
-                since = line.ahead[-1] if line.ahead else line.last
-                start = since.opened_at if since else closed_at - one.timeframe.length - TINY
-                known = missing.setdefault(one.timeframe, {})
-                known[one.terms.id] = min(start, known.get(one.terms.id, start))
-        for timeframe, since_by_id in missing.items():
-            found = bars_since(since=since_by_id, timeframe=timeframe, up_to=sealed_to)
-            for one in watched:
-                if one.timeframe == timeframe and one.terms.id in found:
-                    bars = _as_known(found[one.terms.id], one, facts[one.series], closed_at)
-                    _append(self._lines[one.key], bars, sealed_to)
+    def _lines_of(self, one: Watched) -> list[_Line]:
+        """Return the lines it reads, the scored bars' own first."""
+        return [
+            self._line(one.terms, timeframe, one.layout.indicators(place, one.detector))
+            for place, timeframe in enumerate(one.layout.timeframes)
+        ]
+
+    def _line(
+        self, terms: InstrumentTerms, timeframe: Timeframe, indicators: tuple[Indicator, ...]
+    ) -> _Line:
+        key = (terms.id, timeframe, indicators)
+        line = self._lines.get(key)
+        if line is None:
+            panel = self._panels.get(indicators)
+            if panel is None:
+                panel = self._panels[indicators] = Panel(indicators, slots=8)
+            line = self._lines[key] = _Line(terms, timeframe, indicators, panel)
+        if line.terms.splits != terms.splits:
+            line.forget()
+        line.terms = terms
+        return line
 
 
-def _facts(watched: list[Watched], closed_at: datetime) -> dict[SeriesKey, SeriesFacts]:
+def _scored(
+    one: Watched, own: Sequence[_Line], facts: Mapping[SeriesKey, SeriesFacts], closed_at: datetime
+) -> ScoredBar:
+    readings = read(one.layout, [line.fold for line in own])
+    weights = one.weights.get(readings.regime.trend) or one.weights[""]
+    last = own[0].last
+    if last is None:
+        raise ValueError("a line without bars has no score")
+    bar = score_instant(
+        terms=one.terms,
+        timeframe=one.timeframe,
+        closed_at=closed_at,
+        close=last.close,
+        readings=readings,
+        weight_set=weights.weight_set,
+        weight_label=weights.label,
+        weight_version_id=weights.version_id,
+    )
+    holes = (_hole(line, facts[line.series]) for line in own)
+    return score_over_hole(bar, next((hole for hole in holes if hole is not None), None))
+
+
+def _hole(line: _Line, facts: SeriesFacts) -> datetime | None:
+    """Return the newest missing bar that the line's fold reaches over."""
+    begins = line.fold.bars_from if line.fold else None
+    return facts.hole if begins and facts.hole and facts.hole >= begins else None
+
+
+def _facts(lines: Sequence[_Line], closed_at: datetime) -> dict[SeriesKey, SeriesFacts]:
     """Return what the record says of every series at the instant, one query per timeframe."""
-    ids: dict[Timeframe, list[int]] = {}
-    for one in watched:
-        ids.setdefault(one.timeframe, []).append(one.terms.id)
+    ids: dict[Timeframe, set[int]] = {}
+    for line in lines:
+        ids.setdefault(line.timeframe, set()).add(line.terms.id)
     return {
-        (instrument_id, timeframe.value): facts
+        (instrument_id, timeframe): facts
         for timeframe, wanted in ids.items()
         for instrument_id, facts in series_facts(
-            instrument_ids=wanted, timeframe=timeframe, as_of=closed_at
+            instrument_ids=sorted(wanted), timeframe=timeframe, as_of=closed_at
         ).items()
     }
 
 
-def _as_known(bars: list[Bar], one: Watched, facts: SeriesFacts, closed_at: datetime) -> list[Bar]:
+def _fetch(
+    lines: Sequence[_Line],
+    facts: Mapping[SeriesKey, SeriesFacts],
+    closed_at: datetime,
+    sealed_to: datetime,
+) -> None:
+    """Read the sealed bars that are missing, one query per timeframe."""
+    missing: dict[Timeframe, dict[int, datetime]] = {}
+    short = []
+    for line in lines:
+        revision = facts[line.series].revision
+        is_past = line.asked_at is not None and line.asked_at > closed_at
+        if line.revision != revision or is_past:
+            line.forget()
+        line.revision = revision
+        if line.fetched_to is None or line.fetched_to < closed_at:
+            short.append(line)
+            since = line.ahead[-1] if line.ahead else line.last
+            # A new line needs its newest bar only: the fold is built from a window.
+            start = since.opened_at if since else closed_at - line.timeframe.length - TINY
+            known = missing.setdefault(line.timeframe, {})
+            known[line.terms.id] = min(start, known.get(line.terms.id, start))
+    found = {
+        timeframe: bars_since(since=since, timeframe=timeframe, up_to=sealed_to)
+        for timeframe, since in missing.items()
+    }
+    for line in short:
+        known_then = facts[line.series]
+        bars = _as_known(found[line.timeframe][line.terms.id], line, known_then, closed_at)
+        newest = line.ahead[-1] if line.ahead else line.last
+        line.ahead.extend(bar for bar in bars if newest is None or bar.opened_at > newest.opened_at)
+        line.fetched_to = sealed_to
+
+
+def _as_known(bars: list[Bar], line: _Line, facts: SeriesFacts, closed_at: datetime) -> list[Bar]:
     """Return the bars as they were at the instant: corrections made later are taken back."""
     if not facts.is_ahead:
         return bars
-    former = former_bars(instrument_id=one.terms.id, timeframe=one.timeframe, as_of=closed_at)
+    former = former_bars(instrument_id=line.terms.id, timeframe=line.timeframe, as_of=closed_at)
     return [former.get(bar.opened_at, bar) for bar in bars]
 
 
-def _append(line: _Line, bars: Iterable[Bar], sealed_to: datetime) -> None:
-    newest = line.ahead[-1] if line.ahead else line.last
-    line.ahead.extend(bar for bar in bars if newest is None or bar.opened_at > newest.opened_at)
-    line.fetched_to = sealed_to
-
-
-def _is_past(line: _Line, closed_at: datetime) -> bool:
-    return line.asked_at is not None and line.asked_at > closed_at
-
-
-def _advance(line: _Line, closed_at: datetime, facts: SeriesFacts) -> bool:
-    """Step over the bars up to the instant; tell whether one closes exactly there."""
-    line.asked_at = closed_at
-    while line.ahead and line.ahead[0].closed_at <= closed_at:
-        bar = line.ahead.popleft()
-        line.last = bar
-        if line.fold is not None:
-            if line.fold.block == block_of(line.timeframe, bar.opened_at, line.terms.splits):
-                line.fold.step(bar)
+def _advance(lines: Sequence[_Line], closed_at: datetime) -> None:
+    """Step every line over its bars closed by the instant, side by side."""
+    for line in lines:
+        line.asked_at = closed_at
+    due = list(lines)
+    while due:
+        due = [line for line in due if line.ahead and line.ahead[0].closed_at <= closed_at]
+        stepping: dict[int, list[_Line]] = {}
+        for line in due:
+            line.last = line.ahead.popleft()
+            if line.fold is None:
+                continue
+            if line.fold.block == block_of(line.timeframe, line.last.opened_at, line.terms.splits):
+                stepping.setdefault(id(line.panel), []).append(line)
             else:
-                line.fold = None
-    if line.last is None or line.last.closed_at != closed_at:
-        return False
-    if line.fold is None:
-        line.fold = rebuild(
-            line.terms, line.timeframe, line.names, line.last, is_corrected_later=facts.is_ahead
-        )
-    return True
+                line.drop()
+        for together in stepping.values():
+            step_together(
+                [line.fold for line in together if line.fold],
+                [line.last for line in together if line.last],
+            )
 
 
-def rebuild(
-    terms: InstrumentTerms,
+def _rebuild(
+    lines: Sequence[_Line], facts: Mapping[SeriesKey, SeriesFacts], as_of: datetime
+) -> None:
+    """Build the folds that are missing, each from its anchor over the bars known at `as_of`."""
+    empty = [line for line in lines if line.fold is None]
+    empty.sort(key=lambda line: (line.timeframe.seconds, line.terms.id))
+    for timeframe, group in groupby(empty, key=lambda line: line.timeframe):
+        own = list(group)
+        for first in range(0, len(own), INSTRUMENTS_PER_READ):
+            _rebuild_some(own[first : first + INSTRUMENTS_PER_READ], timeframe, facts, as_of)
+
+
+def _rebuild_some(
+    lines: Sequence[_Line],
     timeframe: Timeframe,
-    names: tuple[str, ...],
-    deciding: Bar,
-    *,
-    is_corrected_later: bool = True,
-) -> BlockFold:
-    """Return the fold at the deciding bar, stepped from its anchor over the bars known then."""
-    indicators = indicator_set(names)
-    block = block_of(timeframe, deciding.opened_at, terms.splits)
-    as_of = deciding.closed_at
-    former: Mapping[datetime, Bar] = {}
-    if is_corrected_later:
-        former = former_bars(instrument_id=terms.id, timeframe=timeframe, as_of=as_of)
-    lead = lead_bars(
-        instrument_id=terms.id,
-        timeframe=timeframe,
-        before=block.period_start,
-        count=lead_length(indicators),
-        as_of=as_of,
+    facts: Mapping[SeriesKey, SeriesFacts],
+    as_of: datetime,
+) -> None:
+    windows = _windows(lines, timeframe, as_of)
+    for line in lines:
+        series = windows[line.terms.id]
+        if not len(series):
+            continue
+        if facts[line.series].is_ahead:
+            series = _as_then(
+                series,
+                former_bars(instrument_id=line.terms.id, timeframe=timeframe, as_of=as_of),
+            )
+        line.last = line.last or _last_of(series)
+        block = block_of(timeframe, line.last.opened_at, line.terms.splits)
+        line.fold = BlockFold(line.indicators, block, series, panel=line.panel)
+
+
+def _windows(
+    lines: Sequence[_Line], timeframe: Timeframe, as_of: datetime
+) -> Mapping[int, BarSeries]:
+    """Return bars enough for every line's fold: its period so far and the lead before it."""
+    wanted = max(lead_length(line.indicators) for line in lines)
+    opened = [line.last.opened_at if line.last else as_of - QUIET for line in lines]
+    count = wanted + (as_of - period_start(timeframe, min(opened))) // timeframe.length + 1
+    while True:
+        windows = bars_windows(
+            instrument_ids=sorted({line.terms.id for line in lines}),
+            timeframe=timeframe,
+            as_of=as_of,
+            count=count,
+        )
+        if not any(_is_short(one, timeframe, wanted, count) for one in windows.values()):
+            return windows
+        count *= 2  # a market silent for longer than QUIET
+
+
+def _is_short(series: BarSeries, timeframe: Timeframe, wanted: int, count: int) -> bool:
+    """Tell whether a window ends before the lead is whole though older bars are stored."""
+    if len(series) < count:
+        return False
+    period = period_start(timeframe, from_micros(series.opened_at[-1]))
+    return int(np.searchsorted(series.opened_at, to_micros(period))) < wanted
+
+
+def _last_of(series: BarSeries) -> Bar:
+    """Return the newest bar of the columns."""
+    volume = float(series.volume[-1])
+    return Bar(
+        opened_at=from_micros(series.opened_at[-1]),
+        closed_at=from_micros(series.closed_at[-1]),
+        open=float(series.open[-1]),
+        high=float(series.high[-1]),
+        low=float(series.low[-1]),
+        close=float(series.close[-1]),
+        volume=None if np.isnan(volume) else volume,
     )
-    fold = BlockFold(indicators, block, [former.get(bar.opened_at, bar) for bar in lead])
-    inside: Mapping[int, list[Bar]] = bars_since(
-        since={terms.id: block.period_start - TINY}, timeframe=timeframe, up_to=as_of, as_of=as_of
-    )
-    for bar in inside[terms.id]:
-        fold.step(former.get(bar.opened_at, bar))
-    return fold
+
+
+def _as_then(series: BarSeries, former: Mapping[datetime, Bar]) -> BarSeries:
+    """Return the columns with the bars that were corrected later as they were."""
+    columns = {one.name: getattr(series, one.name).copy() for one in fields(series)}
+    for opened_at, bar in former.items():
+        place = int(np.searchsorted(series.opened_at, to_micros(opened_at)))
+        if place < len(series) and series.opened_at[place] == to_micros(opened_at):
+            for name, values in columns.items():
+                values[place] = getattr(series_of([bar]), name)[0]
+    return replace(series, **columns)

@@ -15,6 +15,7 @@ from domain.bars import Timeframe
 from domain.errors import PlumblineError
 from domain.instruments import InstrumentTerms
 from domain.money import from_nano
+from domain.options import OptionChain
 from execution.queries import Step, desk_fingerprint, instruments_held, next_step
 from execution.services.book_fills import book_fills
 from execution.services.cancel_orders import cancel_halted_entries
@@ -22,15 +23,16 @@ from execution.services.place_orders import Cycle, CycleReport, place_orders
 from execution.services.submit_orders import submit_orders
 from execution.trade_cycle import BotPlan, ScoredBar
 from marketdata.models import Account
-from marketdata.queries import SealedInstant, instrument_terms, seals_after
-from mlweights.queries import WeightHistory, weight_history
+from marketdata.queries import SealedInstant, instrument_terms, option_chain, seals_after
+from mlweights.queries import RegimeHistory, WeightHistory, regime_history, weight_history
 from mlweights.services.record_scores import NewScore, record_scores
 from strategies.bots.registry import make_strategy
 from strategies.models import Bot
+from strategies.services.fix_own_weights import fix_own_weights
 from tradingsite.celery import nudge
 from tradingsite.monitoring.alerts import raise_alert
 from tradingsite.monitoring.logs import walk_id
-from tradingsite.pipelines.scoring import Folds, Watched
+from tradingsite.pipelines.scoring import Folds, Watched, watched
 
 WALK_LOCK = 7301  # first half of the advisory lock key; the second is the account
 SLICE_SECONDS = 0.25
@@ -50,6 +52,7 @@ class Desk:
     bots: tuple[BotPlan, ...]
     terms: dict[int, InstrumentTerms]
     weights: WeightHistory
+    regimes: RegimeHistory
     sealed_to: datetime
     fingerprint: str
 
@@ -120,9 +123,10 @@ def _decide_on(step: Step, desk: Desk, deadline: float) -> bool:
 
 def _decide(instant: SealedInstant, decided_to: datetime, desk: Desk) -> CycleReport | None:
     """Score, then decide one instant; None when the record had something else to do first."""
-    watched = _watched(desk, instant.closed_at)
     folds = _folds[desk.account.stream_id]
-    scored = folds.score(watched, closed_at=instant.closed_at, sealed_to=desk.sealed_to)
+    scored = folds.score(
+        _watched(desk, instant.closed_at), closed_at=instant.closed_at, sealed_to=desk.sealed_to
+    )
     new = [_new_score(bar) for bar in scored.values() if bar.score.value is not None]
     score_ids = record_scores(closed_at=instant.closed_at, scores=new)
     report = place_orders(
@@ -135,6 +139,7 @@ def _decide(instant: SealedInstant, decided_to: datetime, desk: Desk) -> CycleRe
             scored=scored,
             score_ids=score_ids,
             terms=desk.terms,
+            chains=_chains(desk, instant.closed_at),
         )
     )
     if report is not None and report.signals:
@@ -150,20 +155,22 @@ def _decide(instant: SealedInstant, decided_to: datetime, desk: Desk) -> CycleRe
 
 
 def _watched(desk: Desk, closed_at: datetime) -> list[Watched]:
-    """Return every instrument and timeframe a bot looks at, once, in natural order."""
+    """Return every instrument, timeframe and weights a bot looks at, once, in natural order."""
     wanted = {
-        (one, bot.timeframe.value): bot.timeframe for bot in desk.bots for one in bot.instrument_ids
+        (one, bot.timeframe, bot.weights): None for bot in desk.bots for one in bot.instrument_ids
     }
     return [
-        Watched(
-            desk.terms[instrument_id],
-            timeframe,
-            desk.weights.at(
-                instrument_id=instrument_id, timeframe=timeframe.value, closed_at=closed_at
-            ),
-        )
-        for (instrument_id, _), timeframe in wanted.items()
+        watched(desk.terms[one], timeframe, source, desk.weights, desk.regimes, closed_at)
+        for one, timeframe, source in wanted
     ]
+
+
+def _chains(desk: Desk, closed_at: datetime) -> dict[int, OptionChain]:
+    """Return the option chains that strategies ask for, as known at the instant."""
+    underlyings = {
+        one for bot in desk.bots if bot.strategy.wants_chain for one in bot.instrument_ids
+    }
+    return {one: option_chain(underlying_id=one, as_of=closed_at) for one in sorted(underlyings)}
 
 
 def _new_score(bar: ScoredBar) -> NewScore:
@@ -178,6 +185,8 @@ def _new_score(bar: ScoredBar) -> NewScore:
         contributions=bar.score.contributions,
         bars_from=bar.bars_from,
         bars_hash=bar.bars_hash,
+        regime=bar.regime.trend,
+        volatility=bar.regime.volatility,
     )
 
 
@@ -196,18 +205,20 @@ def _desk_of(account_id: int, sealed_to: datetime) -> Desk:
 
 def _load_desk(account_id: int, sealed_to: datetime, fingerprint: str) -> Desk:
     account = Account.objects.select_related("stream").get(pk=account_id)
-    running = Bot.objects.filter(account_id=account_id, state="running")
+    running = Bot.objects.filter(account_id=account_id, state__in=("running", "paused"))
     plans = (_plan(bot) for bot in running.prefetch_related("instruments").order_by("name"))
     bots = tuple(plan for plan in plans if plan is not None)
-    watched = sorted({one for bot in bots for one in bot.instrument_ids})
-    terms = instrument_terms([*watched, *instruments_held(account_id)])
-    return Desk(account, bots, terms, weight_history(watched), sealed_to, fingerprint)
+    seen = sorted({one for bot in bots for one in bot.instrument_ids})
+    terms = instrument_terms([*seen, *instruments_held(account_id)])
+    weights = weight_history(seen, [bot.weights for bot in bots if bot.weights])
+    return Desk(*(account, bots, terms, weights, regime_history(seen)), sealed_to, fingerprint)
 
 
 def _plan(bot: Bot) -> BotPlan | None:
     """Return the bot's plan; one that cannot be made raises an alert and stops nobody else."""
     try:
         strategy = make_strategy(bot.strategy, bot.parameters)
+        source = fix_own_weights(name=bot.strategy, strategy=strategy)
     except PlumblineError as error:
         raise_alert(kind="bot_unusable", object=bot.name, message=str(error))
         return None
@@ -218,6 +229,9 @@ def _plan(bot: Bot) -> BotPlan | None:
         strategy=strategy,
         timeframe=Timeframe.parse(bot.timeframe),
         instrument_ids=tuple(one.pk for one in instruments),
+        weights=source,
+        capital=bot.capital,
+        is_paused=bot.state == "paused",
     )
 
 

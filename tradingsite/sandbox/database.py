@@ -106,21 +106,25 @@ def using(name: str) -> Iterator[None]:
             connections[alias].settings_dict["NAME"] = old
 
 
-def copy_market(name: str, instrument_ids: Sequence[int], timeframe: str, until: datetime) -> None:
+def copy_market(
+    name: str, instrument_ids: Sequence[int], timeframes: Sequence[str], until: datetime
+) -> None:
     """Copy the instruments, their bars closed by `until`, and what is known of both."""
     with closing(_connect(None)) as desk, closing(_connect(name)) as sandbox:
         ids = ", ".join(str(int(one)) for one in instrument_ids)
         ours = f"instrument_id IN ({ids})"
         with desk.cursor() as cursor:
-            series = cursor.mogrify(f"{ours} AND timeframe = %s", (timeframe,)).decode()
+            asked = (list(timeframes),)
+            series = cursor.mogrify(f"{ours} AND timeframe = ANY(%s)", asked).decode()
             closed = cursor.mogrify(f"{series} AND closed_at <= %s", (until,)).decode()
             cursor.execute(
-                f"SELECT min(opened_at), max(opened_at) FROM marketdata_bar WHERE {closed}"
+                "SELECT timeframe, min(opened_at), max(opened_at) FROM marketdata_bar"
+                f" WHERE {closed} GROUP BY timeframe"
             )
-            span = cursor.fetchone()
-        if span is not None and span[0] is not None:
-            with using(name):
-                ensure_bar_partitions(timeframe=Timeframe(timeframe), first=span[0], last=span[1])
+            spans = cursor.fetchall()
+        with using(name):
+            for timeframe, first, last in spans:
+                ensure_bar_partitions(timeframe=Timeframe(timeframe), first=first, last=last)
         parts = {
             # Underlyings first: an instrument may point at another one.
             "marketdata_instrument": f"id IN ({ids}) OR id IN"
@@ -131,6 +135,7 @@ def copy_market(name: str, instrument_ids: Sequence[int], timeframe: str, until:
             "marketdata_barrevision": series,
             "marketdata_datarevision": series,
             "marketdata_datagap": series,
+            "mlweights_regimemodel": series,
         }
         for table, where in parts.items():
             _pipe(desk, sandbox, table, f"SELECT * FROM {table} WHERE {where}")

@@ -28,7 +28,7 @@ def test_decide_when_a_split_fell_into_a_pause_marks_the_old_close_in_new_units(
     small_desk.settle(3)
     cycle = small_desk.cycle(3, {})
     acme = Instrument.objects.get(symbol="ACME")
-    cycle.scored.pop((acme.pk, "1d"))
+    cycle.scored.pop((acme.pk, "1d", ""))
     assert place_orders(cycle) is not None
     assert EquityPoint.objects.latest("closed_at").equity == before
     assert small_desk.book().peak_equity == 100_000

@@ -14,10 +14,12 @@ from marketdata.indicators.fold import (
     BarOrderError,
     Block,
     BlockFold,
+    Panel,
     UnusableBarError,
     block_of,
     indicator_matrix,
     lead_length,
+    step_together,
 )
 from marketdata.indicators.registry import Indicator, IndicatorParams, indicator_set
 from tests.marketdata.indicators import suite
@@ -264,14 +266,43 @@ def test_step_when_bar_is_not_later_is_refused_and_nothing_changes() -> None:
     assert (fold.raw, fold.bars_hash) == before
 
 
-def test_fold_when_bars_lie_on_the_wrong_side_of_the_period_is_refused() -> None:
+def test_step_when_the_bar_lies_before_the_period_is_refused() -> None:
     block = block_of(Timeframe.D1, datetime(2004, 1, 2, tzinfo=UTC))
-    early = BARS[0]
-    late = next(bar for bar in BARS if bar.opened_at > block.period_start)
     with pytest.raises(BarOrderError, match="not in the period"):
-        BlockFold(indicator_set(), block).step(early)
-    with pytest.raises(BarOrderError, match="not before the period"):
-        BlockFold(indicator_set(), block, [late])
+        BlockFold(indicator_set(), block).step(BARS[0])
+
+
+def test_fold_when_built_over_all_its_bars_equals_one_stepped_over_them() -> None:
+    block = block_of(Timeframe.D1, BARS[1500].opened_at, SPLITS)
+    built = BlockFold(indicator_set(), block, BARS[:1501])
+    stepped = fold_at(1500, indicator_set(), SPLITS)
+    for what in ("raw", "normalised", "before", "bars_hash", "bars_from", "last_opened_at"):
+        assert getattr(built, what) == getattr(stepped, what), what
+
+
+def test_fold_when_its_bars_do_not_rise_is_refused() -> None:
+    block = block_of(Timeframe.D1, BARS[1].opened_at)
+    with pytest.raises(BarOrderError, match="not after the last one"):
+        BlockFold(indicator_set(), block, [BARS[1], BARS[0]])
+
+
+def test_panel_when_more_folds_are_begun_than_it_has_slots_grows_and_keeps_each() -> None:
+    panel = Panel(indicator_set(), slots=1, room=2)
+    block = block_of(Timeframe.D1, BARS[0].opened_at)
+    folds = [BlockFold(indicator_set(), block, BARS[: 5 + n], panel=panel) for n in range(5)]
+    alone = [BlockFold(indicator_set(), block, BARS[: 5 + n]) for n in range(5)]
+    for place in range(10, 60):
+        step_together(folds, [BARS[place]] * 5)
+        for one, other in zip(folds, alone, strict=True):
+            other.step(BARS[place])
+            assert (one.raw, one.before, one.bars_hash) == (
+                other.raw,
+                other.before,
+                other.bars_hash,
+            )
+    folds[2].leave()
+    again = BlockFold(indicator_set(), block, BARS[:9], panel=panel)
+    assert again.raw == BlockFold(indicator_set(), block, BARS[:9]).raw
 
 
 @pytest.mark.parametrize(

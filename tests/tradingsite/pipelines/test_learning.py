@@ -107,11 +107,11 @@ def test_activation_when_repeated_keeps_one_active_and_rising_instants(sample_de
     history = weight_history([ibm().pk])
 
     def label(at: datetime) -> str:
-        return history.at(instrument_id=ibm().pk, timeframe="1d", closed_at=at).label
+        return history.at(instrument_id=ibm().pk, timeframe="1d", closed_at=at)[""].label
 
     tiny = timedelta(microseconds=1)
     assert label(starts[0] - tiny) == "default:1"
     assert [label(at) for at in starts] == [version.label for version in made]
     assert [label(at - tiny) for at in starts[1:]] == [version.label for version in made[:2]]
-    other = history.at(instrument_id=ibm().pk, timeframe="1h", closed_at=starts[2])
+    other = history.at(instrument_id=ibm().pk, timeframe="1h", closed_at=starts[2])[""]
     assert other.label == "default:1"

@@ -11,7 +11,7 @@ from domain.bars import Timeframe, series_of
 from domain.signals import DEFAULT_WEIGHTS
 from execution.trade_cycle import ScoredBar
 from marketdata.indicators.fold import indicator_matrix
-from marketdata.indicators.registry import indicator_set
+from marketdata.indicators.registry import indicator_set, make_indicator
 from marketdata.models import Bar, DataGap, DataRevision, Instrument, Stream
 from marketdata.queries import bars_window, holes_at, instrument_terms
 from marketdata.services.ingest_bars import StoredBars, seal_instants, store_bars
@@ -35,7 +35,12 @@ def ibm(db: None) -> Watched:
     assert Stream.objects.get().sealed_to == SEALED_TO
     instrument = Instrument.objects.get(symbol="IBM")
     terms = instrument_terms([instrument.pk])[instrument.pk]
-    return Watched(terms, Timeframe.D1, DatedWeights(1, "default", NEVER, DEFAULT_WEIGHTS))
+    return Watched(
+        terms,
+        Timeframe.D1,
+        {"": DatedWeights(1, "default", NEVER, DEFAULT_WEIGHTS)},
+        make_indicator("regime"),
+    )
 
 
 def instants(one: Watched, since: datetime, until: datetime) -> list[datetime]:
@@ -44,7 +49,7 @@ def instants(one: Watched, since: datetime, until: datetime) -> list[datetime]:
 
 
 def score(folds: Folds, one: Watched, at: datetime) -> ScoredBar:
-    return folds.score([one], closed_at=at, sealed_to=max(at, UNTIL))[one.series]
+    return folds.score([one], closed_at=at, sealed_to=max(at, UNTIL))[one.key]
 
 
 def value_of(row: Bar) -> BarValue:
@@ -143,11 +148,11 @@ def test_matrix_when_holes_are_open_withholds_the_same_rows_as_live(ibm: Watched
     missing.delete()
     series = bars_window(instrument_id=ibm.terms.id, timeframe=Timeframe.D1, as_of=UNTIL)
     holes = holes_at(instrument_id=ibm.terms.id, timeframe=Timeframe.D1, as_of=UNTIL)
-    indicators = indicator_set(DEFAULT_WEIGHTS.names)
+    indicators = (*indicator_set(DEFAULT_WEIGHTS.names), make_indicator("regime"))
     matrix = indicator_matrix(series, Timeframe.D1, indicators, ibm.terms.splits, holes)
     kept = Folds()
     times = instants(ibm, SEALED_TO - 20 * DAY, UNTIL)
     rows = matrix.normalised[-len(times) :]
     for at, row in zip(times, rows, strict=True):
-        found = tuple(None if value != value else value for value in row.tolist())  # noqa: PLR0124
+        found = tuple(None if value != value else value for value in row.tolist()[:-1])  # noqa: PLR0124
         assert found == score(kept, ibm, at).normalised
