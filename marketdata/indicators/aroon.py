@@ -7,6 +7,8 @@ from domain.bars import FloatArray
 from marketdata.indicators.columns import HIGH, LOW
 from marketdata.indicators.registry import INDICATORS, Indicator, IndicatorParams, ranged
 
+TOP, BOTTOM, SIZE = range(3)
+
 
 @dataclass(frozen=True)
 class AroonParams(IndicatorParams):
@@ -32,6 +34,7 @@ def aroon(params: AroonParams = DEFAULT) -> Indicator:
         kernel=aroon_kernel,
         numbers=(float(params.period),),
         lookback=params.period + 1,
+        size=SIZE,
     )
 
 
@@ -53,14 +56,24 @@ def since_lowest(values: FloatArray, begin: int, end: int) -> int:
     return end - 1 - found
 
 
-def aroon_kernel(bars, start, first, last, _state, numbers, out):  # type: ignore[no-untyped-def]
-    """Look the window through afresh at every bar."""
+def aroon_kernel(bars, start, first, last, state, numbers, out):  # type: ignore[no-untyped-def]
+    """Keep how long ago both extremes were, and look the window through once one has left it."""
     high, low, period = bars[HIGH], bars[LOW], int(numbers[0])
+    top, bottom = int(state[TOP]), int(state[BOTTOM])
     for i in range(first, last):
         oscillator = up = down = normalised = nan
         begin = i - period
         if begin >= start:
-            top, bottom = since_highest(high, begin, i + 1), since_lowest(low, begin, i + 1)
+            top += 1
+            bottom += 1
+            if begin == start or top > period:
+                top = since_highest(high, begin, i + 1)
+            elif high[i] >= high[i - top]:
+                top = 0
+            if begin == start or bottom > period:
+                bottom = since_lowest(low, begin, i + 1)
+            elif low[i] <= low[i - bottom]:
+                bottom = 0
             up = 100.0 * (period - top) / period
             down = 100.0 * (period - bottom) / period
             oscillator = 100.0 * (bottom - top) / period
@@ -69,3 +82,4 @@ def aroon_kernel(bars, start, first, last, _state, numbers, out):  # type: ignor
         out[1, i - first] = up
         out[2, i - first] = down
         out[3, i - first] = normalised
+    state[TOP], state[BOTTOM] = top, bottom

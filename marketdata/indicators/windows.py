@@ -27,29 +27,31 @@ def window_sum(values: FloatArray, begin: int, end: int) -> float:
 
 def window_mean(values: FloatArray, begin: int, end: int) -> float:
     """Return the mean of values[begin:end]: exactly the value when all are equal."""
-    oldest = values[begin]
+    row = values[begin:end]  # counted from 0, or machine code asks at each place if it is negative
+    size, oldest = len(row), row[0]
     first = second = third = fourth = 0.0
-    lanes_end = begin + (end - begin) // 4 * 4
-    for place in range(begin, lanes_end, 4):
-        first += values[place] - oldest
-        second += values[place + 1] - oldest
-        third += values[place + 2] - oldest
-        fourth += values[place + 3] - oldest
-    for place in range(lanes_end, end):
-        first += values[place] - oldest
-    return float(oldest + ((first + second) + (third + fourth)) / (end - begin))
+    lanes_end = size // 4 * 4
+    for place in range(0, lanes_end, 4):
+        first += row[place] - oldest
+        second += row[place + 1] - oldest
+        third += row[place + 2] - oldest
+        fourth += row[place + 3] - oldest
+    for place in range(lanes_end, size):
+        first += row[place] - oldest
+    return float(oldest + ((first + second) + (third + fourth)) / size)
 
 
 def weighted_mean(values: FloatArray, begin: int, end: int, weights: FloatArray) -> float:
     """Return the mean of values[begin:end] under weights that sum to 1, oldest first."""
-    oldest = values[begin]
+    row = values[begin:end]
+    size, oldest = len(row), row[0]
     first = second = 0.0
-    lanes_end = begin + (end - begin) // 2 * 2
-    for place in range(begin, lanes_end, 2):
-        first += weights[place - begin] * (values[place] - oldest)
-        second += weights[place + 1 - begin] * (values[place + 1] - oldest)
-    for place in range(lanes_end, end):
-        first += weights[place - begin] * (values[place] - oldest)
+    lanes_end = size // 2 * 2
+    for place in range(0, lanes_end, 2):
+        first += weights[place] * (row[place] - oldest)
+        second += weights[place + 1] * (row[place + 1] - oldest)
+    for place in range(lanes_end, size):
+        first += weights[place] * (row[place] - oldest)
     return float(oldest + (first + second))
 
 
@@ -61,23 +63,27 @@ def linear_weights(period: int) -> tuple[float, ...]:
 
 def travelled(values: FloatArray, begin: int, end: int) -> float:
     """Return how far values[begin:end] moved from one to the next, up and down alike."""
+    row = values[begin:end]
+    steps = len(row) - 1
     first = second = third = fourth = 0.0
-    lanes_end = begin + 1 + (end - begin - 1) // 4 * 4
-    for place in range(begin + 1, lanes_end, 4):
-        first += abs(values[place] - values[place - 1])
-        second += abs(values[place + 1] - values[place])
-        third += abs(values[place + 2] - values[place + 1])
-        fourth += abs(values[place + 3] - values[place + 2])
-    for place in range(lanes_end, end):
-        first += abs(values[place] - values[place - 1])
+    lanes_end = steps // 4 * 4
+    for place in range(0, lanes_end, 4):
+        first += abs(row[place + 1] - row[place])
+        second += abs(row[place + 2] - row[place + 1])
+        third += abs(row[place + 3] - row[place + 2])
+        fourth += abs(row[place + 4] - row[place + 3])
+    for place in range(lanes_end, steps):
+        first += abs(row[place + 1] - row[place])
     return float((first + second) + (third + fourth))
 
 
 def push(values: FloatArray, begin: int, end: int, value: float) -> None:
     """Move values[begin:end] one place down and put the value last: a row, oldest first."""
-    for place in range(begin + 1, end):
-        values[place - 1] = values[place]
-    values[end - 1] = value
+    row = values[begin:end]
+    last = len(row) - 1
+    for place in range(last):
+        row[place] = row[place + 1]
+    row[last] = value
 
 
 def highest(values: FloatArray, begin: int, end: int) -> float:
