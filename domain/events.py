@@ -78,8 +78,33 @@ class BotStateChanged(Audited):
 
 
 @dataclass(frozen=True, slots=True)
+class BotCreated(Audited):
+    """A strategy was given an account, as a draft."""
+
+
+@dataclass(frozen=True, slots=True)
+class BotChanged(Audited):
+    """A bot's parameters, instruments, timeframe or capital were changed."""
+
+
+@dataclass(frozen=True, slots=True)
+class BotChecked(Audited):
+    """A bot was checked for decisions that depend on what came later."""
+
+
+@dataclass(frozen=True, slots=True)
+class BotPromoted(Audited):
+    """A bot went on to its next stage."""
+
+
+@dataclass(frozen=True, slots=True)
 class WeightVersionActivated(Audited):
     """A weight version decides from its `valid_from` on."""
+
+
+@dataclass(frozen=True, slots=True)
+class RegimesFitted(Audited):
+    """A fitted mixture tells the regimes of its series from its `valid_from` on."""
 
 
 @dataclass(frozen=True, slots=True)
