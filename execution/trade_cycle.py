@@ -243,7 +243,9 @@ def _ask(bot: BotPlan, given: InstantInput) -> tuple[list[_Candidate], Held | No
 
 def _context(bot: BotPlan, bar: ScoredBar, given: InstantInput) -> BotContext:
     params = bot.strategy.params
-    weight_set = adapted(bar.weight_set, bar.regime) if params.adaptive else bar.weight_set
+    held = _held(given.portfolio.positions, bar.terms.id, bot.name)
+    is_stricter = params.adaptive and not held  # entries only: an exit is never held back
+    weight_set = adapted(bar.weight_set, bar.regime) if is_stricter else bar.weight_set
     return BotContext(
         symbol=bar.terms.symbol,
         timeframe=bar.timeframe,
@@ -255,7 +257,7 @@ def _context(bot: BotPlan, bar: ScoredBar, given: InstantInput) -> BotContext:
         normalised=bar.normalised,
         raw_before=bar.raw_before,
         normalised_before=bar.normalised_before,
-        position=_held(given.portfolio.positions, bar.terms.id, bot.name),
+        position=held,
         pending=any(
             order.instrument_id == bar.terms.id and order.bot == bot.name for order in given.working
         ),

@@ -4,8 +4,6 @@ import ast
 import re
 import sys
 from collections.abc import Callable, Iterator
-from dataclasses import replace
-from datetime import UTC, datetime
 from decimal import Decimal
 from pathlib import Path
 from types import ModuleType
@@ -17,20 +15,19 @@ from django.core.management import get_commands, load_command_class
 
 from domain.decisions import Check
 from domain.portfolio import PortfolioSnapshot
-from domain.signals import DEFAULT_WEIGHTS
 from execution.services.connect_broker import broker_names
 from marketdata.feeds.registry import load_feeds
 from marketdata.indicators.registry import INDICATORS, load_indicators
 from mlweights.optimizers.registry import load_optimizers
 from risk.rules.registry import RULES, Limits, RuleContext, load_rules
-from strategies.bots.base import BotContext
-from strategies.bots.registry import STRATEGIES, load_strategies
+from strategies.bots.registry import STRATEGIES
 from tests.architecture.guards import ROOT, shown, tracked_files
 from tests.marketdata.indicators import suite
+from tests.strategies.bots import suite as bot_suite
 
 DOCS = ROOT / "docs"
 FLOORS = {"domain", "marketdata", "mlweights", "strategies", "risk", "execution", "tradingsite"}
-PLUGINS = [*load_feeds(), *load_optimizers(), *load_strategies(), *load_rules(), *broker_names()]
+PLUGINS = [*load_feeds(), *load_optimizers(), *load_rules(), *broker_names()]
 COMMANDS = sorted(name for name, app in get_commands().items() if app in FLOORS)
 # They run until they are stopped: their answer is their log.
 ENDLESS = {"up", "feed"}
@@ -197,20 +194,24 @@ def test_contributing_when_its_indicator_is_run_passes_the_suite(
 def test_contributing_when_its_strategy_is_run_decides(
     run_example: Callable[[str], dict[str, Any]],
 ) -> None:
-    made = run_example("A strategy")["AlwaysIn"]
-    bot = made(made.Params.parse({"at_least": 5}))
-    context = BotContext(
-        symbol="X",
-        closed_at=datetime(2024, 1, 2, tzinfo=UTC),
-        close=10.0,
-        score=6,
-        weight_set=DEFAULT_WEIGHTS,
-        position=Decimal(0),
-        pending=False,
-    )
-    assert bot.decide(context).side == 1
-    assert bot.decide(replace(context, score=4)).side == 0
-    assert bot.decide(replace(context, score=4, position=Decimal(3))).is_exit
+    made = run_example("A strategy")["DirectedStrength"]
+    bot = made(made.Params.parse({"least_adx": 25}))
+    bot_suite.check_weight_sets(bot)
+    strong, calm = ({"adx": (raw, 0.3), "ema_cross": (0.1, 0.3)} for raw in (30.0, 20.0))
+    asked = [
+        bot_suite.seen(bot, strong),
+        bot_suite.seen(bot, calm),
+        bot_suite.seen(bot, strong, position=3),
+        bot_suite.seen(bot, calm, position=3),
+    ]
+    wishes = [bot.decide(context) for context in asked]
+    assert [(one.side, one.is_exit) for one in wishes] == [
+        (1, False),
+        (0, False),
+        (0, False),
+        (-1, True),
+    ]
+    bot_suite.check_pure(lambda: bot, bot_suite.random_contexts(bot, 50, seed=11))
 
 
 def test_contributing_when_its_rule_is_run_checks(

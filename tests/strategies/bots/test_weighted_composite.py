@@ -1,13 +1,13 @@
 """In past its threshold, out past the other, and never twice."""
 
-from datetime import UTC, datetime
-from decimal import Decimal
+from dataclasses import replace
 
 import pytest
 
 from domain.signals import DEFAULT_WEIGHTS
-from strategies.bots.base import BadBotParametersError, BotContext, Intent
+from strategies.bots.base import Intent
 from strategies.bots.registry import make_strategy
+from tests.strategies.bots.suite import seen
 
 BUY_AT, SELL_AT = DEFAULT_WEIGHTS.buy_threshold, DEFAULT_WEIGHTS.sell_threshold
 ENTRY, EXIT = "score passed its threshold", "score passed the opposite threshold"
@@ -17,11 +17,9 @@ IN_POSITION = "already in position"
 def asked(
     score: int | None, *, position: int = 0, pending: bool = False, direction: str = "long"
 ) -> Intent:
-    context = BotContext(
-        symbol="ACME", closed_at=datetime(2020, 1, 2, tzinfo=UTC), close=10.0, score=score,
-        weight_set=DEFAULT_WEIGHTS, position=Decimal(position), pending=pending,
-    )  # fmt: skip
-    return make_strategy("weighted_composite", {"direction": direction}).decide(context)
+    strategy = make_strategy("weighted_composite", {"direction": direction})
+    context = seen(strategy, {}, position=position, pending=pending)
+    return strategy.decide(replace(context, score=score))
 
 
 @pytest.mark.parametrize(
@@ -43,13 +41,3 @@ def asked(
 )
 def test_composite_when_asked_answers(given, intent):
     assert asked(**given) == intent
-
-
-@pytest.mark.parametrize(
-    "parameters",
-    [{"size_pct": 0}, {"size_pct": 101}, {"size_pct": "x"}, {"size_pct": "nan"},
-     {"direction": "up"}, {"unknown": 1}],
-)  # fmt: skip
-def test_parameters_when_wrong_are_refused(parameters):
-    with pytest.raises(BadBotParametersError):
-        make_strategy("weighted_composite", parameters)
