@@ -16,6 +16,7 @@ from mlweights.models import Score, TrainingRun, WeightVersion
 from mlweights.queries import changes_under_run, changes_under_score
 from risk.models import Decision
 from strategies.models import Signal
+from tradingsite.recomputing import Recomputed, recomputed
 
 
 class UnknownOrderError(PlumblineError):
@@ -82,12 +83,21 @@ class WhyDecision:
 
 @dataclass(frozen=True, slots=True)
 class WhySignal:
-    """The wish that began it: a bot's, an exit's, a person's or a flatten's."""
+    """The wish that began it: a bot's, an exit's, a person's or a flatten's.
+
+    The thresholds are those it was held against then, moved where a bot adapts them.
+    """
 
     id: int
     key: str
+    account: str
+    instrument: str
+    bot: str
     source: str
     side: str
+    strength: str
+    buy_threshold: Decimal | None
+    sell_threshold: Decimal | None
     reason: str
     timeframe: str
     closed_at: datetime
@@ -118,13 +128,18 @@ class WhyChange:
 
 @dataclass(frozen=True, slots=True)
 class WhyScore:
-    """The score behind the signal, and the bars it was made of."""
+    """The score behind the signal, and the bars it was made of; thresholds as in its version."""
 
     id: int
+    instrument: str
+    timeframe: str
     value: Decimal
     buy_threshold: Decimal
     sell_threshold: Decimal
+    regime: str
+    volatility: str
     contributions: tuple[Contribution, ...]
+    missing: tuple[str, ...]
     bars_from: datetime
     bars_hash: str
     closed_at: datetime
@@ -162,7 +177,10 @@ class WhyTraining:
 
 @dataclass(frozen=True, slots=True)
 class Why:
-    """The whole chain; the last three are None where a person or the defaults began it."""
+    """The whole chain of an order; from the score on None where a person began it.
+
+    Training is None for weights that nobody learned.
+    """
 
     order: WhyOrder
     events: tuple[WhyEvent, ...]
@@ -172,6 +190,7 @@ class Why:
     score: WhyScore | None
     weights: WhyWeights | None
     training: WhyTraining | None
+    recomputed: Recomputed | None
 
 
 MOST_CHANGES = 20
@@ -181,11 +200,15 @@ CHAIN = (
     "bot",
     "decision__signal__score__weight_version__parent",
     "decision__signal__score__weight_version__training_run",
+    "decision__signal__score__instrument",
+    "decision__signal__account",
+    "decision__signal__instrument",
+    "decision__signal__bot",
 )
 
 
 def why(order_id: int) -> Why:
-    """Return everything the order came from: three queries, and one for each past that changed."""
+    """Return everything the order came from, and its score made again from stored data."""
     order = Order.objects.select_related(*CHAIN).filter(pk=order_id).first()
     if order is None:
         raise UnknownOrderError(f"unknown order {order_id}")
@@ -193,18 +216,20 @@ def why(order_id: int) -> Why:
     weights = score.weight_version if score else None
     training = weights.training_run if weights else None
     return Why(
-        order=_order(order),
-        events=tuple(map(_event, OrderEvent.objects.filter(order=order).order_by("seq"))),
-        fills=tuple(map(_fill, Fill.objects.filter(order=order).order_by("executed_at", "id"))),
-        decision=_decision(order.decision),
-        signal=_signal(order.decision.signal),
-        score=_score(score) if score else None,
-        weights=_weights(weights) if weights else None,
-        training=_training(training) if training else None,
+        order=order_part(order),
+        events=tuple(map(event_part, OrderEvent.objects.filter(order=order).order_by("seq"))),
+        fills=tuple(map(fill_part, Fill.objects.filter(order=order).order_by("executed_at", "id"))),
+        decision=decision_part(order.decision),
+        signal=signal_part(order.decision.signal),
+        score=score_part(score) if score else None,
+        weights=weights_part(weights) if weights else None,
+        training=training_part(training) if training else None,
+        recomputed=recomputed(score) if score else None,
     )
 
 
-def _order(order: Order) -> WhyOrder:
+def order_part(order: Order) -> WhyOrder:
+    """Return the order as it stands."""
     return WhyOrder(
         id=order.pk,
         client_order_id=order.client_order_id,
@@ -221,15 +246,18 @@ def _order(order: Order) -> WhyOrder:
     )
 
 
-def _event(event: OrderEvent) -> WhyEvent:
+def event_part(event: OrderEvent) -> WhyEvent:
+    """Return one change of its state."""
     return WhyEvent(event.from_state, event.to_state, event.detail, event.created_at)
 
 
-def _fill(fill: Fill) -> WhyFill:
+def fill_part(fill: Fill) -> WhyFill:
+    """Return one execution."""
     return WhyFill(fill.execution_id, fill.quantity, fill.price, fill.fee, fill.executed_at)
 
 
-def _decision(decision: Decision) -> WhyDecision:
+def decision_part(decision: Decision) -> WhyDecision:
+    """Return what risk answered."""
     return WhyDecision(
         id=decision.pk,
         approved=decision.approved,
@@ -254,26 +282,45 @@ def _check(stored: dict[str, Any]) -> Check:
     )
 
 
-def _signal(signal: Signal) -> WhySignal:
+def signal_part(signal: Signal) -> WhySignal:
+    """Return the wish."""
     return WhySignal(
         id=signal.pk,
         key=signal.key,
+        account=signal.account.name,
+        instrument=str(signal.instrument),
+        bot=signal.bot.name if signal.bot else "",
         source=signal.source,
         side=side_word(signal.side),
+        strength=signal.strength,
+        buy_threshold=_threshold(signal.buy_threshold),
+        sell_threshold=_threshold(signal.sell_threshold),
         reason=signal.reason,
         timeframe=signal.timeframe,
         closed_at=signal.closed_at,
     )
 
 
-def _score(score: Score) -> WhyScore:
-    version = score.weight_version
+def _threshold(stored: int | None) -> Decimal | None:
+    return None if stored is None else from_nano(stored)
+
+
+def score_part(score: Score) -> WhyScore:
+    """Return the score with its contributions; an indicator without weight is never missing."""
+    version, contributions = score.weight_version, contributions_of(score)
     return WhyScore(
         id=score.pk,
+        instrument=str(score.instrument),
+        timeframe=score.timeframe,
         value=score.value,
         buy_threshold=from_nano(version.buy_threshold),
         sell_threshold=from_nano(version.sell_threshold),
-        contributions=contributions_of(score),
+        regime=score.regime,
+        volatility=score.volatility,
+        contributions=contributions,
+        missing=tuple(
+            one.indicator for one in contributions if one.weight and one.contribution is None
+        ),
         bars_from=score.bars_from,
         bars_hash=score.bars_hash,
         closed_at=score.closed_at,
@@ -303,7 +350,8 @@ def contributions_of(score: Score) -> tuple[Contribution, ...]:
     )
 
 
-def _weights(version: WeightVersion) -> WhyWeights:
+def weights_part(version: WeightVersion) -> WhyWeights:
+    """Return the weight version."""
     return WhyWeights(
         id=version.pk,
         label=version.label,
@@ -317,7 +365,8 @@ def _weights(version: WeightVersion) -> WhyWeights:
     )
 
 
-def _training(run: TrainingRun) -> WhyTraining:
+def training_part(run: TrainingRun) -> WhyTraining:
+    """Return the run that learned it."""
     return WhyTraining(
         id=run.pk,
         optimizer=run.optimizer,

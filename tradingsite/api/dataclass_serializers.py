@@ -47,7 +47,10 @@ def _field(hint: Any) -> serializers.Field[Any, Any, Any, Any]:
 
 def _field_with(hint: Any, **options: Any) -> serializers.Field[Any, Any, Any, Any]:
     if typing.get_origin(hint) is tuple:
-        return serializer_for(typing.get_args(hint)[0])(many=True, **options)
+        inner = typing.get_args(hint)[0]
+        if inner in PLAIN:
+            return serializers.ListField(child=_field(inner), **options)
+        return serializer_for(inner)(many=True, **options)
     if is_dataclass(hint):
         return serializer_for(hint)(**options)  # type: ignore[arg-type]
     if hint in PLAIN:

@@ -6,6 +6,7 @@ from rest_framework import serializers
 
 from marketdata.api.read_only import facts_of
 from tradingsite.api.dataclass_serializers import serializer_for
+from tradingsite.explain import Explanation
 from tradingsite.models import Alert, Audit, IdempotencyKey, JobRun, JobSlot
 from tradingsite.why import Why
 
@@ -17,6 +18,7 @@ IdempotencyKeySerializer = facts_of(
 )
 JobRunSerializer = facts_of(JobRun)
 JobSlotSerializer = facts_of(JobSlot)
+ExplanationSerializer = serializer_for(Explanation)
 WhySerializer = serializer_for(Why)
 
 

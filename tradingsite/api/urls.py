@@ -25,6 +25,8 @@ V1: list[URLPattern | URLResolver] = [
     path("token/", views.TokenView.as_view(), name="api-token"),
     path("token/refresh/", views.TokenAgainView.as_view(), name="api-token-refresh"),
     path("orders/<int:order_id>/why/", views.WhyView.as_view(), name="api-order-why"),
+    path("signals/<int:signal_id>/why/", views.SignalWhyView.as_view(), name="api-signal-why"),
+    path("scores/<int:score_id>/why/", views.ScoreWhyView.as_view(), name="api-score-why"),
     re_path(
         r"^bots/(?P<name>[^/]+)/(?P<verb>start|stop)/?$",
         views.BotStateView.as_view(),

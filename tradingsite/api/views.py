@@ -25,6 +25,7 @@ from tradingsite.access.roles import Role, has_role
 from tradingsite.access.throttling import LoginThrottle
 from tradingsite.api import serializers
 from tradingsite.celery import nudge
+from tradingsite.explain import explain_score, explain_signal
 from tradingsite.why import why
 
 AlertView = view_of(serializers.AlertSerializer, words=("kind", "object"))
@@ -64,6 +65,29 @@ class WhyView(APIView):
     def get(self, request: Request, order_id: int) -> Response:
         """Return the chain from the order back to the training run."""
         return Response(serializers.WhySerializer(why(order_id)).data)
+
+
+class SignalWhyView(APIView):
+    """Everything a signal came from and led to, its score made again from stored bars."""
+
+    required_role = "viewer"
+
+    @extend_schema(responses=serializers.ExplanationSerializer, tags=["strategies"])
+    def get(self, request: Request, signal_id: int) -> Response:
+        """Return indicators, regime, thresholds, decision, orders and the recomputation."""
+        found = explain_signal(str(signal_id))
+        return Response(serializers.ExplanationSerializer(found).data)
+
+
+class ScoreWhyView(APIView):
+    """Everything a score was made of, also one that no bot acted on."""
+
+    required_role = "viewer"
+
+    @extend_schema(responses=serializers.ExplanationSerializer, tags=["mlweights"])
+    def get(self, request: Request, score_id: int) -> Response:
+        """Return indicators, regime, weights and the recomputation."""
+        return Response(serializers.ExplanationSerializer(explain_score(score_id)).data)
 
 
 class BotStateView(APIView):

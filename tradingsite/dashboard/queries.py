@@ -565,16 +565,17 @@ class HoldRow:
     symbol: str
     value: Decimal | None
     reason: str
+    score_id: int | None
 
 
 def hold_rows(desk: Desk) -> list[HoldRow]:
     """Return what the bots left alone at their last instants: one query."""
-    held = Hold.objects.filter(bot__account=desk.account, closed_at__lte=desk.now)
-    rows = held.select_related("bot").order_by("-pk")[:HOLD_INSTANTS]
+    known = Hold.objects.filter(bot__account=desk.account, closed_at__lte=desk.now)
+    rows = known.select_related("bot").order_by("-pk")[:HOLD_INSTANTS]
     return [
-        HoldRow(hold.closed_at, hold.bot.name, symbol, value, reason)
+        HoldRow(hold.closed_at, hold.bot.name, *held)
         for hold in rows
-        for symbol, value, reason in zip(hold.symbols, hold.values, hold.reasons, strict=False)
+        for held in zip(hold.symbols, hold.values, hold.reasons, hold.scores, strict=False)
     ]
 
 

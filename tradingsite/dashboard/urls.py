@@ -11,6 +11,8 @@ urlpatterns = [
     path("orders/", views.orders, name="orders"),
     path("orders/<int:order_id>/why/", views.order_why, name="order-why"),
     path("signals/", views.signals, name="signals"),
+    path("signals/<int:signal_id>/why/", views.signal_why, name="signal-why"),
+    path("scores/<int:score_id>/why/", views.score_why, name="score-why"),
     path("weights/", views.weights, name="weights"),
     path("data/", views.data, name="data"),
     re_path(

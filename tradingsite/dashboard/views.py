@@ -1,7 +1,7 @@
 """Pages, their panels, and the few buttons; every change goes through a service."""
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from django.contrib import messages
@@ -22,7 +22,7 @@ from tradingsite.access.roles import Role, has_role
 from tradingsite.celery import ask_for_gap
 from tradingsite.dashboard import data_queries, panels, queries
 from tradingsite.dashboard.queries import Desk
-from tradingsite.why import UnknownOrderError, why
+from tradingsite.explain import Explanation, explain_order, explain_score, explain_signal
 
 log = logging.getLogger(__name__)
 
@@ -157,15 +157,33 @@ def data(request: HttpRequest) -> HttpResponse:
 @login_required
 def order_why(request: HttpRequest, order_id: int) -> HttpResponse:
     """Return why one order exists, down to the indicators."""
+    return _why(request, lambda: explain_order(order_id), here="orders")
+
+
+@never_cache
+@require_safe
+@login_required
+def signal_why(request: HttpRequest, signal_id: int) -> HttpResponse:
+    """Return why one signal was given and what came of it."""
+    return _why(request, lambda: explain_signal(str(signal_id)), here="signals")
+
+
+@never_cache
+@require_safe
+@login_required
+def score_why(request: HttpRequest, score_id: int) -> HttpResponse:
+    """Return how one score came out, also where a bot held."""
+    return _why(request, lambda: explain_score(score_id), here="signals")
+
+
+def _why(request: HttpRequest, explain: Callable[[], Explanation], *, here: str) -> HttpResponse:
     try:
-        chain = why(order_id)
-    except UnknownOrderError as error:
+        found = explain()
+    except PlumblineError as error:
         raise Http404(str(error)) from None
-    largest = 0.0
-    if chain.score:
-        found = (abs(part.contribution or 0.0) for part in chain.score.contributions)
-        largest = max(found, default=0.0)
-    return _page(request, "desk/why.html", (), here="orders", why=chain, largest=largest or 1.0)
+    parts = found.score.contributions if found.score else ()
+    largest = max((abs(part.contribution or 0.0) for part in parts), default=0.0)
+    return _page(request, "desk/why.html", (), here=here, why=found, largest=largest or 1.0)
 
 
 @never_cache
