@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from enum import Enum
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -154,6 +155,7 @@ def in_order(bars: BarSeries) -> BarSeries:
     return picked(bars, first)
 
 
+@lru_cache(maxsize=4096)  # the bars of many instruments close at one instant
 def to_micros(instant: datetime) -> int:
     """Return the instant in whole microseconds since 1970, exact; naive time is refused."""
     if instant.tzinfo is None:

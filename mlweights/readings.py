@@ -8,11 +8,9 @@ from functools import cache
 
 from domain.bars import Timeframe
 from domain.signals import Regime
-from marketdata.indicators.fold import BlockFold
+from marketdata.indicators.fold import BlockFold, Values
 from marketdata.indicators.registry import Indicator, make_indicator, parse_spec
 from mlweights.regimes import regime_of
-
-Values = tuple[float | None, ...]
 
 
 @dataclass(frozen=True)
@@ -63,11 +61,11 @@ def read(layout: Layout, folds: Sequence[BlockFold | None]) -> Readings:
     if base is None or base.bars_from is None:
         raise ValueError("a fold without bars says nothing")
     present = [fold for fold in folds if fold is not None]
-    now = [(fold.raw, fold.normalised, *fold.before) if fold else None for fold in folds]
+    now = [fold.values if fold else None for fold in folds]
 
     def picked(kind: int) -> Values:
         return tuple(
-            values[kind][place] if (values := now[fold]) else None for fold, place in layout.places
+            [values[kind][one] if (values := now[fold]) else None for fold, one in layout.places]
         )
 
     hashes = [fold.bars_hash for fold in present]

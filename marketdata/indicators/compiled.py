@@ -36,7 +36,8 @@ def over_slots(kernel: Function) -> Function:
 
     ready = _bound(_over_slots, {"kernel": compiled(kernel)}, f"_{kernel.__name__}_{mark(kernel)}")
     signature = (
-        "void(f8[:,:,::1], i8[::1], i8[::1], i8[::1], i8[::1], f8[:,::1], f8[::1], f8[:,:,::1])"
+        "void(f8[:,:,::1], i8[::1], i8[::1], i8[::1], i8[::1], f8[:,::1], f8[::1], f8[:,:,::1],"
+        " f8[:,:,::1], i8)"
     )
     try:
         kept: Function = njit(signature, cache=True, nogil=True, error_model="numpy")(ready)
@@ -45,9 +46,16 @@ def over_slots(kernel: Function) -> Function:
     return kept
 
 
-def _over_slots(bars, slots, starts, firsts, lasts, states, numbers, out):  # type: ignore[no-untyped-def]
+def _over_slots(  # type: ignore[no-untyped-def]
+    bars, slots, starts, firsts, lasts, states, numbers, out, now, column
+):
+    """Run the kernel over each slot's new bars, and note its values now and one bar earlier.
+
+    `now[slot]` has four rows: raw, normalised, and both one bar before.
+    """
     for place in range(len(slots)):
-        slot = slots[place]
+        slot, size = slots[place], lasts[place] - firsts[place]
+        values, rows = now[slot], out[slot]
         kernel(  # type: ignore[name-defined]  # noqa: F821 - bound when compiled
             bars[slot],
             starts[place],
@@ -55,8 +63,17 @@ def _over_slots(bars, slots, starts, firsts, lasts, states, numbers, out):  # ty
             lasts[place],
             states[slot],
             numbers,
-            out[slot],
+            rows,
         )
+        if size > 1:
+            values[2, column] = rows[0, size - 2]
+            values[3, column] = rows[rows.shape[0] - 1, size - 2]
+        else:
+            values[2, column] = values[0, column]
+            values[3, column] = values[1, column]
+        if size > 0:
+            values[0, column] = rows[0, size - 1]
+            values[1, column] = rows[rows.shape[0] - 1, size - 1]
 
 
 def mark(function: Function) -> str:

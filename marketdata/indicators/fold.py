@@ -5,7 +5,7 @@ import struct
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from math import inf, isnan, nan
+from math import inf, nan
 from typing import Any
 
 import numpy as np
@@ -40,8 +40,9 @@ from marketdata.indicators.registry import Indicator
 # Instants at which bars opened to the columns after CLOSED: what is known beside the bars.
 Extras = Callable[[IntArray], FloatArray]
 
+Values = tuple[float | None, ...]
+
 BAR_BYTES = np.dtype([("opened", "<i8"), ("closed", "<i8"), ("values", "<f8", 5)])
-_ONE_BAR = struct.Struct("<qq5d")
 _SPLIT_BYTES = struct.Struct("<qd")
 _NOWHERE = np.zeros(1, dtype=np.int64)
 
@@ -99,23 +100,27 @@ def outputs_over(
     for place, indicator in enumerate(indicators):
         start = starts[place] if starts else 0
         out = np.full((1, len(indicator.outputs) + 1, size - start), nan)
-        _run(indicator, columns[np.newaxis], start, size, np.zeros((1, indicator.size)), out)
+        states, now = np.zeros((1, indicator.size)), np.full((1, 4, 1), nan)
+        _run(indicator, columns, start, states, out, now, 0)
         found.append(out[0])
     return found
 
 
 def _run(
     indicator: Indicator,
-    bars: FloatArray,
-    first: int,
-    last: int,
+    columns: FloatArray,
+    start: int,
     states: FloatArray,
     out: FloatArray,
+    now: FloatArray,
+    column: int,
 ) -> None:
-    """Step one series from the beginning of its fold, bar `first`, to before bar `last`."""
-    begin, end = np.array([first], dtype=np.int64), np.array([last], dtype=np.int64)
+    """Step one series from the beginning of its fold, bar `start`, to its last bar."""
+    begin, end = (np.array([one], dtype=np.int64) for one in (start, columns.shape[1]))
     numbers = np.array(indicator.numbers, dtype=np.float64)
-    over_slots(indicator.kernel)(bars, _NOWHERE, begin, begin, end, states, numbers, out)
+    over_slots(indicator.kernel)(
+        *(columns[np.newaxis], _NOWHERE, begin, begin, end, states, numbers, out, now, column)
+    )
 
 
 class Panel:
@@ -136,8 +141,8 @@ class Panel:
         self._ages = np.zeros((len(self.indicators), slots), dtype=np.int64)
         self._states = [np.zeros((slots, one.size)) for one in self.indicators]
         self._outs = [np.full((slots, len(one.outputs) + 1, 1), nan) for one in self.indicators]
-        self._before = np.full((2, slots, len(self.indicators)), nan)
-        self._now = np.full((2, slots, len(self.indicators)), nan)
+        # raw, normalised, and both one bar before
+        self._now = np.full((slots, 4, len(self.indicators)), nan)
 
     def slot(self) -> int:
         """Return a slot nobody uses."""
@@ -152,16 +157,14 @@ class Panel:
     def begin(self, slot: int, columns: FloatArray, starts: Sequence[int]) -> None:
         """Start the slot's folds anew over `columns`, each at its own bar of `starts`."""
         size = columns.shape[1]
-        for place, indicator in enumerate(self.indicators):
-            state, start = self._states[place][slot : slot + 1], starts[place]
+        now = self._now[slot : slot + 1]
+        now[:] = nan
+        for place, (indicator, start) in enumerate(zip(self.indicators, starts, strict=True)):
+            state = self._states[place][slot : slot + 1]
             state[:] = 0.0
-            outputs = np.full((1, len(indicator.outputs) + 1, max(size - start, 1)), nan)
-            if size > start:
-                _run(indicator, columns[np.newaxis], start, size, state, outputs)
-            self._outs[place][slot, :, 0] = outputs[0, :, -1]
-            for kind, row in enumerate((0, -1)):
-                self._now[kind, slot, place] = outputs[0, row, -1]
-                self._before[kind, slot, place] = outputs[0, row, -2] if size - start > 1 else nan
+            out = np.full((1, len(indicator.outputs) + 1, max(size - start, 1)), nan)
+            _run(indicator, columns, start, state, out, now, place)
+            self._outs[place][slot, :, 0] = out[0, :, -1]
             self._ages[place, slot] = size - start
         kept = min(size, self._kept)
         self._bars[slot, :, :kept] = columns[:, size - kept :]
@@ -175,16 +178,12 @@ class Panel:
         firsts = self._filled[slots]
         lasts = firsts + 1
         self._bars[slots, :, firsts] = columns
-        self._before[:, slots] = self._now[:, slots]
+        starts = np.ascontiguousarray(firsts - self._ages[:, slots])
         for place, kernel in enumerate(self._kernels):
-            starts = firsts - self._ages[place, slots]
-            out = self._outs[place]
             kernel(
-                *(self._bars, slots, starts, firsts, lasts),
-                *(self._states[place], self._numbers[place], out),
+                *(self._bars, slots, starts[place], firsts, lasts, self._states[place]),
+                *(self._numbers[place], self._outs[place], self._now, place),
             )
-            self._now[0, slots, place] = out[slots, 0, 0]
-            self._now[1, slots, place] = out[slots, -1, 0]
         self._ages[:, slots] += 1
         self._filled[slots] = lasts
 
@@ -203,20 +202,17 @@ class Panel:
         self._ages = doubled(self._ages, 1)
         self._states = [doubled(one) for one in self._states]
         self._outs = [doubled(one) for one in self._outs]
-        self._before, self._now = doubled(self._before, 1), doubled(self._now, 1)
+        self._now = doubled(self._now)
         self._free = list(range(size, 2 * size))[::-1]
 
     def row(self, slot: int, place: int) -> tuple[float, ...]:
         """Return every output and, last, the normalised value of one indicator now."""
         return tuple(self._outs[place][slot, :, 0].tolist())
 
-    def values(self, slot: int) -> tuple[list[float], list[float]]:
-        """Return the raw and the normalised values now."""
-        return self._now[0, slot].tolist(), self._now[1, slot].tolist()
-
-    def values_before(self, slot: int) -> tuple[list[float], list[float]]:
-        """Return the raw and the normalised values one bar earlier."""
-        return self._before[0, slot].tolist(), self._before[1, slot].tolist()
+    def values(self, slot: int) -> list[Values]:
+        """Return raw, normalised, and both one bar before; None where there is no value."""
+        rows: list[list[float]] = self._now[slot].tolist()
+        return [tuple([None if one != one else one for one in row]) for row in rows]  # noqa: PLR0124
 
 
 class BlockFold:
@@ -241,8 +237,9 @@ class BlockFold:
         self._extras = extras if wants_extras(indicators) else None
         self._panel = panel or Panel(self.indicators)
         self._splits = _checked_splits(block)
+        self._period = to_micros(block.period_start)
         series = bars if isinstance(bars, BarSeries) else series_of(bars)
-        period = int(np.searchsorted(series.opened_at, to_micros(block.period_start)))
+        period = int(np.searchsorted(series.opened_at, self._period))
         leading = min(period, lead_length(indicators))
         series = series[period - leading :]
         check_bars(series)
@@ -267,50 +264,48 @@ class BlockFold:
         """Give the place in the panel back; the fold is of no use afterwards."""
         self._panel.leave(self._slot)
 
-    def take(self, bar: Bar) -> list[float]:
-        """Check the bar, note it, and return its columns, adjusted for the block's splits."""
-        opened, closed = to_micros(bar.opened_at), to_micros(bar.closed_at)
-        open_, high, low, close = bar.open, bar.high, bar.low, bar.close
-        volume = nan if bar.volume is None or isnan(bar.volume) else bar.volume
-        # written so that NaN, which compares false, is refused as well
-        if not (-inf < low <= open_ <= high < inf and low <= close <= high):
-            raise _unusable(opened, open_, high, low, close)
+    def take(self, opened: int, row: list[float], facts: memoryview) -> None:
+        """Note the bar that comes next; put what stands beside it into its columns.
+
+        `row` holds its raw columns, adjusted here for the block's splits.
+        """
         if self._last is not None and opened <= self._last:
             raise BarOrderError(f"the bar opened {from_micros(opened)} is not after the last one")
-        if bar.opened_at < self.block.period_start:
-            start = self.block.period_start
-            raise BarOrderError(f"the bar opened {bar.opened_at} is not in the period from {start}")
-        self._digest.update(_ONE_BAR.pack(opened, closed, open_, high, low, close, volume))
+        if opened < self._period:
+            raise BarOrderError(
+                f"the bar opened {from_micros(opened)} is not in the period"
+                f" from {self.block.period_start}"
+            )
+        self._digest.update(facts)
         self._first = opened if self._first is None else self._first
         self._last = opened
         for effective, ratio in self._splits:
             if opened < effective:
-                open_, high, low, close = open_ / ratio, high / ratio, low / ratio, close / ratio
-                volume *= ratio
-        row = [nan] * COLUMNS
-        row[OPEN], row[HIGH], row[LOW], row[CLOSE] = open_, high, low, close
-        row[VOLUME], row[OPENED], row[CLOSED] = volume, float(opened), float(closed)
+                for column in (OPEN, HIGH, LOW, CLOSE):
+                    row[column] /= ratio
+                row[VOLUME] *= ratio
         if self._extras:
             beside = self._extras(np.array([opened], dtype=np.int64))[:, 0]
             self._digest.update(beside.tobytes())
             row[BESIDE:] = beside.tolist()
-        return row
 
     @property
-    def raw(self) -> tuple[float | None, ...]:
-        """Return each indicator's raw value at the last bar, None where it has none yet."""
-        return _present(self._panel.values(self._slot)[0])
+    def values(self) -> list[Values]:
+        """Return raw and normalised values at the last bar, and both one bar before.
+
+        In the indicators' order; None where one has no value.
+        """
+        return self._panel.values(self._slot)
 
     @property
-    def normalised(self) -> tuple[float | None, ...]:
-        """Return each indicator's value in -1…+1 at the last bar, None where it has none yet."""
-        return _present(self._panel.values(self._slot)[1])
+    def raw(self) -> Values:
+        """Return each indicator's raw value at the last bar."""
+        return self.values[0]
 
     @property
-    def before(self) -> tuple[tuple[float | None, ...], tuple[float | None, ...]]:
-        """Return the raw and the normalised values one bar before the last."""
-        raw, normalised = self._panel.values_before(self._slot)
-        return _present(raw), _present(normalised)
+    def normalised(self) -> Values:
+        """Return each indicator's value in -1…+1 at the last bar."""
+        return self.values[1]
 
     def outputs(self, place: int) -> tuple[float, ...]:
         """Return every output of the indicator at `place`, NaN where it has none yet."""
@@ -349,7 +344,14 @@ def wants_extras(indicators: Sequence[Indicator]) -> bool:
 
 def step_together(folds: Sequence[BlockFold], bars: Sequence[Bar]) -> None:
     """Move many folds of one panel by one bar each."""
-    rows = [fold.take(bar) for fold, bar in zip(folds, bars, strict=True)]
+    series = series_of(bars)
+    check_prices(series)
+    facts = memoryview(bar_bytes(series))
+    rows: list[list[float]] = columns_of(series).T.tolist()
+    opened: list[int] = series.opened_at.tolist()
+    size = BAR_BYTES.itemsize
+    for place, fold in enumerate(folds):
+        fold.take(opened[place], rows[place], facts[place * size : (place + 1) * size])
     slots = np.array([fold.slot for fold in folds], dtype=np.int64)
     folds[0].panel.step(slots, np.array(rows))
 
@@ -426,6 +428,15 @@ def columns_of(series: BarSeries, splits: Sequence[tuple[int, float]] = ()) -> F
 
 def check_bars(series: BarSeries) -> None:
     """Refuse prices that are missing, infinite or inverted, and bars that do not rise in time."""
+    check_prices(series)
+    back = np.flatnonzero(np.diff(series.opened_at) <= 0)
+    if len(back):
+        opened = from_micros(int(series.opened_at[back[0] + 1]))
+        raise BarOrderError(f"the bar opened {opened} is not after the last one")
+
+
+def check_prices(series: BarSeries) -> None:
+    """Refuse prices that are missing, infinite or inverted."""
     low, high = series.low, series.high
     bounded = (low > -inf) & (high < inf) & (low <= series.open) & (series.open <= high)
     usable = bounded & (low <= series.close) & (series.close <= high)
@@ -433,10 +444,6 @@ def check_bars(series: BarSeries) -> None:
         bad = int(np.argmin(usable))
         prices = (float(one[bad]) for one in (series.open, high, low, series.close))
         raise _unusable(int(series.opened_at[bad]), *prices)
-    back = np.flatnonzero(np.diff(series.opened_at) <= 0)
-    if len(back):
-        opened = from_micros(int(series.opened_at[back[0] + 1]))
-        raise BarOrderError(f"the bar opened {opened} is not after the last one")
 
 
 def bar_bytes(series: BarSeries) -> bytes:
@@ -448,10 +455,6 @@ def bar_bytes(series: BarSeries) -> bytes:
         rows["values"][:, place] = column
     rows["values"][np.isnan(series.volume), -1] = nan  # one bit pattern for every NaN
     return rows.tobytes()
-
-
-def _present(values: Sequence[float]) -> tuple[float | None, ...]:
-    return tuple(None if isnan(value) else value for value in values)
 
 
 def _checked_splits(block: Block) -> list[tuple[int, float]]:

@@ -183,7 +183,7 @@ def check_pure(indicator: Indicator, bars: tuple[Bar, ...], others: tuple[Bar, .
     panel = Panel((indicator,), slots=2, room=3)  # slides all the time
     period = Block(bars[0].opened_at, ())
     folds = [
-        BlockFold((indicator,), period, (), (first[0],), panel=panel, extras=extras_of)
+        BlockFold((indicator,), period, (first[0],), panel=panel, extras=extras_of)
         for first in (bars, others)
     ]
     mixed = [panel.row(folds[0].slot, 0)]
@@ -242,3 +242,33 @@ def check_varies(indicator: Indicator, bars: tuple[Bar, ...]) -> None:
         assert values.std() > 0.05
         assert values.min() < -0.1
         assert values.max() > 0.1
+
+
+# Patterns that occur nowhere in the five real series; TA-Lib finds none there either.
+NEVER_SEEN = {
+    "cdl_3starsinsouth",
+    "cdl_abandonedbaby",
+    "cdl_concealbabyswall",
+    "cdl_kicking",
+    "cdl_kickingbylength",
+}
+
+
+def is_candle(indicator: Indicator) -> bool:
+    """Return whether the indicator is one candle pattern: a row of the family, not its sum."""
+    return indicator.family == "candles" and indicator.name.startswith("cdl_")
+
+
+def page_of(indicator: Indicator) -> str:
+    """Return the name of its docs page; the candle patterns share one."""
+    return "candle_patterns" if is_candle(indicator) else indicator.name
+
+
+def check_seen(indicator: Indicator) -> None:
+    """Fail unless a candle pattern occurs in a real series, or is listed and occurs in none."""
+    seen = {
+        row[0]
+        for symbol in ("AAPL", "FB", "GOOG", "IBM", "MSFT")
+        for row in rows_over(indicator, daily_bars(symbol))[indicator.first_value :]
+    }
+    assert (seen != {0.0}) == (indicator.name not in NEVER_SEEN)

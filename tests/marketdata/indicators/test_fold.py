@@ -276,7 +276,7 @@ def test_fold_when_built_over_all_its_bars_equals_one_stepped_over_them() -> Non
     block = block_of(Timeframe.D1, BARS[1500].opened_at, SPLITS)
     built = BlockFold(indicator_set(), block, BARS[:1501])
     stepped = fold_at(1500, indicator_set(), SPLITS)
-    for what in ("raw", "normalised", "before", "bars_hash", "bars_from", "last_opened_at"):
+    for what in ("values", "bars_hash", "bars_from", "last_opened_at"):
         assert getattr(built, what) == getattr(stepped, what), what
 
 
@@ -295,9 +295,8 @@ def test_panel_when_more_folds_are_begun_than_it_has_slots_grows_and_keeps_each(
         step_together(folds, [BARS[place]] * 5)
         for one, other in zip(folds, alone, strict=True):
             other.step(BARS[place])
-            assert (one.raw, one.before, one.bars_hash) == (
-                other.raw,
-                other.before,
+            assert (one.values, one.bars_hash) == (
+                other.values,
                 other.bars_hash,
             )
     folds[2].leave()
