@@ -12,7 +12,7 @@ from marketdata.indicators.fold import indicator_matrix
 from marketdata.indicators.registry import indicator_set, make_indicator
 from marketdata.models import Instrument
 from marketdata.models.wall_time import ClockTimestamp
-from marketdata.queries import bars_window, holes_at, instrument_terms, streams_of
+from marketdata.queries import bars_window, extras_for, holes_at, instrument_terms, streams_of
 from mlweights.learning import TrainingData, retrain
 from mlweights.models import TrainingRun, WeightVersion
 from mlweights.services.propose_version import activate_version, propose_version
@@ -76,7 +76,8 @@ def training_data(instrument: Instrument, timeframe: Timeframe, as_of: datetime)
     # The detector leads the fold of a score too: the same anchor, the same holes.
     indicators = (*indicator_set(names), make_indicator("regime"))
     holes = holes_at(instrument_id=instrument.pk, timeframe=timeframe, as_of=as_of)
-    matrix = indicator_matrix(series, timeframe, indicators, known, holes)
+    extras = extras_for(terms=terms, timeframe=timeframe, indicators=indicators)
+    matrix = indicator_matrix(series, timeframe, indicators, known, holes, extras)
     closes = series.close.copy()
     for split in known:
         closes[series.opened_at < to_micros(split.effective_at)] /= split.ratio

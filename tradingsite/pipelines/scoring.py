@@ -19,9 +19,22 @@ from domain.bars import (
 )
 from domain.instruments import InstrumentTerms
 from execution.trade_cycle import ScoredBar, ScoreKey, score_instant, score_over_hole
-from marketdata.indicators.fold import BlockFold, Panel, block_of, lead_length, step_together
+from marketdata.indicators.fold import (
+    BlockFold,
+    Panel,
+    block_of,
+    lead_length,
+    step_together,
+)
 from marketdata.indicators.registry import Indicator
-from marketdata.queries import SeriesFacts, bars_since, bars_windows, former_bars, series_facts
+from marketdata.queries import (
+    SeriesFacts,
+    bars_since,
+    bars_windows,
+    extras_for,
+    former_bars,
+    series_facts,
+)
 from mlweights.queries import DatedWeights, RegimeHistory, WeightHistory
 from mlweights.readings import Layout, layout_of, read
 
@@ -300,7 +313,8 @@ def _rebuild_some(
             )
         line.last = line.last or _last_of(series)
         block = block_of(timeframe, line.last.opened_at, line.terms.splits)
-        line.fold = BlockFold(line.indicators, block, series, panel=line.panel)
+        beside = extras_for(terms=line.terms, timeframe=timeframe, indicators=line.indicators)
+        line.fold = BlockFold(line.indicators, block, series, panel=line.panel, extras=beside)
 
 
 def _windows(
