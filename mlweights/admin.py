@@ -5,7 +5,7 @@ from django.db.models import QuerySet
 
 from marketdata.admin_base import OldDataAdmin, OldDataFilter, register_facts
 from marketdata.models import DataRevision
-from mlweights.models import Score, TrainingRun, WeightVersion
+from mlweights.models import RegimeModel, Score, TrainingRun, WeightVersion
 from mlweights.queries import (
     changes_under_run,
     changes_under_score,
@@ -50,6 +50,16 @@ class TrainingRunAdmin(OldDataAdmin):
 
 register_facts(
     (
+        (
+            RegimeModel,
+            {
+                "search_fields": ("label", "data_hash"),
+                "list_filter": ("method", "timeframe", "instrument"),
+                "list_display": (
+                    *("label", "instrument_link", "timeframe", "method", "as_of", "valid_from"),
+                ),
+            },
+        ),
         (
             WeightVersion,
             {

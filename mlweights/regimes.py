@@ -8,6 +8,7 @@ from math import isnan, log
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from domain.bars import FloatArray, IntArray, from_micros
 from domain.errors import PlumblineError
@@ -22,15 +23,19 @@ from marketdata.indicators.regime_mixture import (
     unfitted_numbers,
 )
 
+BoolArray = NDArray[np.bool_]
+
 # What the codes of a detector's first two outputs mean.
 TRENDS = ("ranging", "trending", "volatile")
 VOLATILITIES = ("low", "high")
 
 FEWEST_ROWS = 250
-LEAST_SPAN = 1e-6  # of a move or a range: less is rounding
+LEAST_SPAN = 1e-3  # of a move or a logarithm of range: less is no difference
 MOST_ROWS = 100_000  # the newest; more take minutes and say the same
 SEED = 0  # the library asks for one
-LEAST_DISTANCE = 1.0  # between two kinds, in standard deviations: closer ones are one kind
+# Between two kinds, in standard deviations: closer ones are one kind. Random walks end at 0.3 to
+# 1.2, the demo stocks at 1.8 to 3.
+LEAST_DISTANCE = 1.5
 
 
 @dataclass(frozen=True)
@@ -67,6 +72,13 @@ def regime_of(outputs: Sequence[float]) -> Regime:
     if isnan(trend) or isnan(volatility):
         return Regime()
     return Regime(TRENDS[int(trend)], VOLATILITIES[int(volatility)])
+
+
+def over_holes(opened_at: FloatArray, holes: IntArray, reach: int) -> BoolArray:
+    """Tell per bar whether one is missing between it and the bar `reach` before."""
+    begins = opened_at[np.maximum(np.arange(len(opened_at)) - reach, 0)]
+    found: BoolArray = np.searchsorted(holes, opened_at) > np.searchsorted(holes, begins)
+    return found
 
 
 def fit_regimes(
@@ -109,10 +121,8 @@ def _usable(
     pairs = measured[-3:-1].T
     # a market that stands still has no range to take the logarithm of: NaN or at the limit
     usable = np.abs(pairs[:, 1]) < STANDSTILL
-    if holes is not None and len(holes):
-        opened = bars[OPENED]
-        begins = opened[np.maximum(np.arange(len(opened)) - params.period, 0)]
-        usable &= np.searchsorted(holes, opened) == np.searchsorted(holes, begins)
+    if holes is not None:
+        usable &= ~over_holes(bars[OPENED], holes, params.period)
     rows: IntArray = np.flatnonzero(usable)[-MOST_ROWS:]
     if len(rows) < FEWEST_ROWS:
         raise RegimesNotFittedError(

@@ -6,4 +6,5 @@ ROUTES = (
     ("weight-versions", views.WeightVersionView),
     ("scores", views.ScoreView),
     ("training-runs", views.TrainingRunView),
+    ("regime-models", views.RegimeModelView),
 )

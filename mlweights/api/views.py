@@ -15,3 +15,4 @@ TrainingRunView = view_of(
     words=("timeframe", "optimizer"),
     told={"on_old_data": run_on_old_data()},
 )
+RegimeModelView = view_of(serializers.RegimeModelSerializer, words=("label", "timeframe", "method"))

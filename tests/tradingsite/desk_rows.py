@@ -21,6 +21,7 @@ from execution.models import (
     PaperOrder,
     Position,
 )
+from marketdata.indicators.regime_mixture import unfitted_numbers
 from marketdata.models import (
     Account,
     Bar,
@@ -47,9 +48,9 @@ from marketdata.models import (
     Tick,
 )
 from marketdata.services.partitions import BY_MONTH, ensure_partitions
-from mlweights.models import Score, TrainingRun, WeightVersion
+from mlweights.models import RegimeModel, Score, TrainingRun, WeightVersion
 from risk.models import Control, Decision, Halt, Profile
-from strategies.models import Bot, Hold, Signal
+from strategies.models import Bot, BotProof, Hold, Signal
 from tradingsite.models import Alert, Audit, IdempotencyKey, JobRun, JobSlot
 
 T = datetime(2005, 6, 1, tzinfo=UTC)
@@ -97,6 +98,7 @@ def make_desk(symbol: str = "ACME", *, orders: int = 1) -> DeskRows:
         account=account,
         strategy="weighted_composite",
         timeframe="1d",
+        stage="paper",
     )
     bot.instruments.add(instrument)
     version = _weights(instrument)
@@ -123,6 +125,17 @@ def make_desk_tables() -> None:
 def _weights(instrument: Instrument) -> WeightVersion:
     run = TrainingRun.objects.create(
         instrument=instrument, timeframe="1d", optimizer="ridge", as_of=T, measures={"rank": 0.1}
+    )
+    RegimeModel.objects.create(
+        label=f"mixture:{instrument}:1d:1",
+        instrument=instrument,
+        timeframe="1d",
+        method="mixture",
+        numbers=list(unfitted_numbers()),
+        measures={"rows": 250},
+        data_hash="c" * 64,
+        as_of=T,
+        valid_from=T + DAY * 3650,
     )
     return WeightVersion.objects.create(
         label=f"ridge:{instrument.symbol}:1",
@@ -240,6 +253,7 @@ def _accounts(account: Account, bot: Bot, instrument: Instrument) -> None:
     Hold.objects.create(
         bot=bot, closed_at=T, symbols=[str(instrument)], scores=[None], values=[None], reasons=["-"]
     )
+    BotProof.objects.create(bot=bot, fingerprint="f" * 64, passed=True, bars=500, cuts=60)
     Incident.objects.create(account=account, kind="over_fill", subject="P1")
 
 

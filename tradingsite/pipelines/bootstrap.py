@@ -26,6 +26,7 @@ MADE_BY_TRADING = (
     "mlweights_weightversion",
     "mlweights_trainingrun",
     "mlweights_score",
+    "mlweights_regimemodel",
     "strategies_bot",
     "risk_control",
     "risk_halt",
