@@ -62,6 +62,8 @@ class BotPlan:
     is_paused: bool = False
 
 
+FAILED = "the strategy failed"
+MOST_OF_A_REASON = 80
 # A score's place: instrument, timeframe, and whose weights.
 ScoreKey = tuple[int, str, str]
 
@@ -128,6 +130,15 @@ class CycleResult:
 
     decided: tuple[Decided, ...]
     holds: tuple[Held, ...]
+
+    def failures(self) -> dict[str, str]:
+        """Return the bots whose strategy raised, with what it said."""
+        return {
+            held.bot.name: reason
+            for held in self.holds
+            for reason in held.reasons
+            if reason.startswith(FAILED)
+        }
 
 
 @dataclass(frozen=True, slots=True)
@@ -218,12 +229,15 @@ def _ask(bot: BotPlan, given: InstantInput) -> tuple[list[_Candidate], Held | No
             left.append((bar, bar.blocked))
             continue
         context = _context(bot, bar, given)
-        intent = confirmed(
-            bot.strategy.decide(context),
-            context,
-            bot.strategy.params,
-            given.recent.get((bot.id, instrument_id), NO_ENTRIES),
-        )
+        try:
+            intent = confirmed(
+                bot.strategy.decide(context),
+                context,
+                bot.strategy.params,
+                given.recent.get((bot.id, instrument_id), NO_ENTRIES),
+            )
+        except Exception as fault:  # noqa: BLE001 - a plug-in must not stop the other bots
+            intent = Intent(HOLD, f"{FAILED}: {fault!r}"[:MOST_OF_A_REASON])
         if bot.is_paused and intent.side != HOLD and not intent.is_exit:
             intent = Intent(HOLD, "the bot is paused: no entries")
         if intent.side == HOLD:

@@ -96,6 +96,7 @@ class CycleReport:
     signals: int
     orders: int
     is_quiet: bool
+    failures: Mapping[str, str] = field(default_factory=dict)  # bots whose strategy raised
 
 
 def place_orders(
@@ -132,7 +133,12 @@ def place_orders(
         placed = _record(cycle, result, snapshot)
         _advance(account.pk, closed_at, snapshot)
         publish(*placed, _moved(account.pk, book.version + 1, result))
-    return CycleReport(len(result.decided), len(placed), is_quiet=not alive and not placed)
+    return CycleReport(
+        len(result.decided),
+        len(placed),
+        is_quiet=not alive and not placed,
+        failures=result.failures(),
+    )
 
 
 def _recent(cycle: Cycle) -> Mapping[tuple[int, int], Recent]:

@@ -144,3 +144,54 @@ def test_keys_when_decided_name_bot_instrument_timeframe_and_instant():
     (made,) = decide_instant(later).decided
     assert made.key == "bot:one:SIM:ACME:1d:2020-01-02T03:00:00Z"
     assert made.verdict.price_age_ms == 3 * 3600 * 1000
+
+
+class Broken(Told):
+    """Raises on one symbol."""
+
+    def decide(self, context: BotContext) -> Intent:
+        if context.symbol == "ACME":
+            raise ZeroDivisionError("oops")
+        return super().decide(context)
+
+
+def test_instant_when_a_strategy_raises_holds_says_so_and_stops_nobody_else():
+    broken = replace(bot("broken", {}), strategy=Broken({"BOLT": IN}))
+    result = decide_instant(replace(GIVEN, bots=(broken, bot("two", {"ACME": IN}))))
+    assert [(one.bot.name, one.bar.terms.symbol) for one in result.decided] == [
+        ("broken", "BOLT"),
+        ("two", "ACME"),
+    ]
+    said = "the strategy failed: ZeroDivisionError('oops')"
+    assert result.failures() == {"broken": said}
+    assert result.holds[0].reasons == (said,)
+
+
+def test_instant_when_a_bot_is_paused_leaves_but_does_not_enter():
+    paused = replace(bot("one", {"ACME": IN, "BOLT": OUT}), is_paused=True)
+    given = replace(GIVEN, bots=(paused,), portfolio=portfolio(positions=(held(2, "one", 5),)))
+    result = decide_instant(given)
+    assert [(one.bar.terms.symbol, one.is_exit) for one in result.decided] == [("BOLT", True)]
+    assert result.holds[0].reasons == ("the bot is paused: no entries",)
+
+
+def test_instant_when_a_bot_has_capital_sizes_by_it_and_keeps_the_accounts_cap():
+    limits = replace(LIMITS, position_e9=10**8)
+    for capital, size, expected in (
+        (20_000, 10.0, 2_000),
+        (20_000, 100.0, 10_000),
+        (None, 5.0, 5_000),
+    ):
+        own = None if capital is None else Decimal(capital)
+        one = replace(bot("one", {"ACME": IN}, size_pct=size), capital=own)
+        (made,) = decide_instant(replace(GIVEN, bots=(one,), limits=limits)).decided
+        assert made.verdict.requested == expected
+
+
+def test_instant_when_two_bots_read_other_weights_gives_each_its_own_score():
+    mine = replace(bar(1, "ACME"), score=Score(7, (), ()))
+    one, two = bot("one", {}, 1), replace(bot("two", {}, 1), weights="sma:abc")
+    scored = {**SCORED, (1, "1d", "sma:abc"): mine}
+    decide_instant(replace(GIVEN, bots=(one, two), scored=scored))
+    assert [context.score for context in one.strategy.seen] == [0]
+    assert [context.score for context in two.strategy.seen] == [7]

@@ -7,6 +7,8 @@ from datetime import datetime, timedelta
 from itertools import groupby
 
 import numpy as np
+import structlog
+from django.db import DatabaseError
 
 from domain.bars import (
     Bar,
@@ -44,6 +46,7 @@ INSTRUMENTS_PER_READ = 128
 # How far back the newest bar of a longer timeframe usually lies at most: a long weekend.
 QUIET = timedelta(days=5)
 SeriesKey = tuple[int, Timeframe]
+log = structlog.get_logger("scoring")
 LineKey = tuple[int, Timeframe, tuple[Indicator, ...]]
 
 
@@ -134,11 +137,38 @@ class Folds:
     def __init__(self) -> None:
         self._lines: dict[LineKey, _Line] = {}
         self._panels: dict[tuple[Indicator, ...], Panel] = {}
+        self.failures: dict[ScoreKey, str] = {}  # of the last call: what could not be scored
 
     def score(
         self, watched: Iterable[Watched], *, closed_at: datetime, sealed_to: datetime
     ) -> dict[ScoreKey, ScoredBar]:
-        """Return the score of every watched instrument that has a bar closing at `closed_at`."""
+        """Return the score of every watched instrument that has a bar closing at `closed_at`.
+
+        An indicator that fails takes only the scores it is part of with it.
+        """
+        wanted = list(watched)
+        self.failures = {}
+        try:
+            return self._score(wanted, closed_at=closed_at, sealed_to=sealed_to)
+        except DatabaseError:
+            raise
+        except Exception:
+            log.exception("scoring failed", closed_at=closed_at.isoformat())
+        self._lines.clear()  # steps may be half done
+        self._panels.clear()
+        scored: dict[ScoreKey, ScoredBar] = {}
+        for one in wanted:
+            try:
+                scored |= Folds()._score([one], closed_at=closed_at, sealed_to=sealed_to)
+            except DatabaseError:
+                raise
+            except Exception as fault:  # noqa: BLE001 - named below, and alerted
+                self.failures[one.key] = f"an indicator failed: {fault!r}"[:200]
+        return scored
+
+    def _score(
+        self, watched: Sequence[Watched], *, closed_at: datetime, sealed_to: datetime
+    ) -> dict[ScoreKey, ScoredBar]:
         lines = {one.key: (one, self._lines_of(one)) for one in watched}
         every = list({id(line): line for _, own in lines.values() for line in own}.values())
         facts = _facts(every, closed_at)

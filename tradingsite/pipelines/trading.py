@@ -142,6 +142,10 @@ def _decide(instant: SealedInstant, decided_to: datetime, desk: Desk) -> CycleRe
             chains=_chains(desk, instant.closed_at),
         )
     )
+    for bot, reason in report.failures.items() if report else ():
+        raise_alert(kind="bot_failed", object=bot, message=reason)
+    for key, reason in folds.failures.items():
+        raise_alert(kind="indicator_failed", object=str(desk.terms[key[0]].key), message=reason)
     if report is not None and report.signals:
         log.info(
             "decided",

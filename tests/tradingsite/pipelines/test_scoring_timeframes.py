@@ -2,6 +2,8 @@
 
 import math
 import random
+from collections.abc import Iterator
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 
@@ -11,8 +13,14 @@ from domain.bars import Bar as BarValue
 from domain.bars import Timeframe, series_of, to_micros
 from domain.signals import WeightSet
 from execution.trade_cycle import ScoredBar
+from marketdata.indicators.columns import CLOSE
 from marketdata.indicators.fold import indicator_matrix
-from marketdata.indicators.registry import indicator_set, make_indicator
+from marketdata.indicators.registry import (
+    INDICATORS,
+    indicator_set,
+    load_indicators,
+    make_indicator,
+)
 from marketdata.models import DataGap, Instrument
 from marketdata.queries import extras_for, instrument_terms
 from marketdata.services.ingest_bars import store_bars
@@ -102,3 +110,35 @@ def test_score_when_the_longer_timeframe_has_a_hole_is_withheld(coin: Watched) -
     blocked = score(Folds(), coin, at)
     assert (blocked.score.value, "2024-03-04 02:00" in blocked.blocked) == (None, True)
     assert not score(Folds(), coin, START + timedelta(hours=2)).blocked
+
+
+def raising_kernel(bars, _start, first, last, _state, _numbers, out):
+    for i in range(first, last):
+        if bars[CLOSE, i] > 0.0:
+            raise ValueError("no such luck")
+        out[0, i - first] = out[1, i - first] = 0.0
+
+
+@pytest.fixture
+def raising() -> Iterator[str]:
+    """Return the name of an indicator that raises at every bar."""
+    usual = indicator_set(("rsi",))[0]
+    planted = replace(usual, name="raising", kernel=raising_kernel, size=0, warmup=0)
+    load_indicators().add("raising", lambda: planted)
+    yield "raising"
+    del INDICATORS._plugins["raising"]
+
+
+def test_score_when_one_plug_in_raises_takes_only_its_own_scores_with_it(
+    coin: Watched, raising: str
+) -> None:
+    weights = WeightSet((raising, "rsi"), (0.5, 0.5), 300_000_000, -300_000_000)
+    dated = DatedWeights(2, "bad", START - timedelta(days=99), weights)
+    bad = replace(coin, weights={"": dated}, source="bad")
+    kept, at = Folds(), START + timedelta(hours=5)
+    for instant in (at, at + M5.length):
+        found = kept.score([bad, coin], closed_at=instant, sealed_to=instant)
+        assert found == {coin.key: score(Folds(), coin, instant)}
+        assert "no such luck" in kept.failures[bad.key]
+    assert score(kept, coin, at) == score(Folds(), coin, at)
+    assert kept.failures == {}
