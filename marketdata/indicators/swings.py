@@ -36,3 +36,27 @@ def mean_range(highs: FloatArray, lows: FloatArray, begin: int, end: int) -> flo
     for place in range(begin, end):
         total += highs[place] - lows[place]
     return float(total / (end - begin))
+
+
+# A list of (near edge, far edge, age of the fold when made), the newest last, nearest to the
+# price: its length stands first, then three floats for each.
+
+
+def forget(found: FloatArray, oldest: float) -> None:
+    """Drop from the list what was made at this age or before."""
+    count, gone = int(found[0]), 0
+    while gone < count and found[3 + 3 * gone] <= oldest:
+        gone += 1
+    if gone > 0:
+        for place in range(1, 1 + 3 * (count - gone)):
+            found[place] = found[place + 3 * gone]
+        found[0] = count - gone
+
+
+def append(found: FloatArray, near: float, far: float, age: float) -> None:
+    """Put one at the end of the list; a full one drops its oldest."""
+    if 1 + 3 * (int(found[0]) + 1) > len(found):
+        forget(found, found[3])
+    place = 1 + 3 * int(found[0])
+    found[place], found[place + 1], found[place + 2] = near, far, age
+    found[0] += 1.0

@@ -10,8 +10,11 @@ import pytest
 
 from domain.bars import Bar
 from marketdata.indicators.fair_value_gaps import FairValueGapsParams, fair_value_gaps
+from marketdata.indicators.liquidity_zones import LiquidityZonesParams, liquidity_zones
 from marketdata.indicators.market_structure import MarketStructureParams, market_structure
+from marketdata.indicators.order_blocks import OrderBlocksParams, order_blocks
 from marketdata.indicators.registry import Indicator
+from marketdata.indicators.support_resistance import SupportResistanceParams, support_resistance
 from tests.marketdata.indicators import suite
 
 DAY = timedelta(days=1)
@@ -226,3 +229,206 @@ def test_swing_when_not_yet_confirmed_never_counts(right: int) -> None:
     for now in range(1 + right, len(bars)):
         known = closes[peak] if now >= peak + right else closes[now]
         assert rows[now][2] == known, now
+
+
+# Order blocks
+
+
+def blocks_made(bars: tuple[Bar, ...], params: OrderBlocksParams) -> list[tuple[int, float, float]]:
+    """Return (bar, top, bottom) of every bullish block, when it was made."""
+    found = []
+    breaks = upward_breaks(bars, params.left, params.right, params.life + 1)
+    for now, _ in breaks:
+        against = [bar for bar in bars[max(0, now - params.reach) : now] if bar.close < bar.open]
+        if not against:
+            continue
+        leap = bars[now].close - against[-1].high
+        if leap > 0.0 and leap >= params.impulse * mean_range(around(bars, now, params)):
+            found.append((now, against[-1].high, against[-1].low))
+    return found
+
+
+def around(bars: tuple[Bar, ...], now: int, params: OrderBlocksParams) -> tuple[Bar, ...]:
+    return bars[max(0, now - max(params.left + params.right, params.reach)) : now + 1]
+
+
+@every_symbol
+@pytest.mark.parametrize(
+    "params", [OrderBlocksParams(), OrderBlocksParams(2, 1, 4, 40, 0.3)], ids=["usual", "quick"]
+)
+def test_order_blocks_when_searched_from_scratch_agree(
+    symbol: str, params: OrderBlocksParams
+) -> None:
+    bars = history(symbol)
+    views = [(view, blocks_made(view, params)) for view in (bars, mirrored(bars))]
+    theirs, met = [], 0
+    for now in range(len(bars)):
+        scale = mean_range(around(bars, now, params))
+        edges, balance = [], 0.0
+        for side, (view, made) in zip((1.0, -1.0), views, strict=True):
+            standing = [
+                (top, bottom)
+                for born, top, bottom in made
+                if now - params.life < born <= now
+                and all(later.low > top for later in view[born + 1 : now + 1])
+            ]
+            met += len([one for one in made if one[0] <= now]) - len(standing)
+            top, bottom = max(standing, default=(view[now].close, view[now].close))
+            edges += [side * top, side * bottom]
+            if standing:
+                balance += side * (1.0 - squashed(view[now].close - top, 5.0 * scale))
+        theirs.append((balance, *edges, balance))
+    assert met
+    assert_equal_rows(order_blocks(params), bars, theirs)
+
+
+def test_order_block_when_drawn_stands_until_its_top_is_touched() -> None:
+    bars = drawn(
+        [
+            (10.0, 11.0, 9.0, 10.5),
+            (10.5, 13.0, 10.0, 12.0),  # swing high 13
+            (12.0, 12.0, 10.0, 10.5),  # the block: the last that closed down
+            (10.5, 14.0, 10.5, 14.0),  # breaks 13
+            (14.0, 16.0, 13.0, 15.0),
+            (15.0, 15.0, 12.0, 13.0),  # touches 12
+        ]
+    )
+    rows = suite.rows_over(order_blocks(OrderBlocksParams(1, 1, 2, 10, 0.5)), bars)
+    assert [row[1:3] for row in rows[2:]] == [
+        (10.5, 10.5),
+        (12.0, 10.0),
+        (12.0, 10.0),
+        (13.0, 13.0),
+    ]
+
+
+# Liquidity zones
+
+
+@every_symbol
+@pytest.mark.parametrize(
+    "params",
+    [LiquidityZonesParams(), LiquidityZonesParams(1, 2, 30, 5, 0.2)],
+    ids=["usual", "quick"],
+)
+def test_liquidity_zones_when_searched_from_scratch_agree(
+    symbol: str, params: LiquidityZonesParams
+) -> None:
+    bars = history(symbol)
+    views = (bars, mirrored(bars))
+    lows = [swing_highs(mirrored(view), params.left, params.right) for view in views]
+    theirs, sweeps = [], []
+    for now in range(len(bars)):
+        sweep, zones, counts = 0.0, [], []
+        window = bars[max(0, now - params.left - params.right) : now + 1]
+        for side, view, swings in zip((1.0, -1.0), views, lows, strict=True):
+            known = [
+                (one.place + params.right, -one.price)
+                for one in swings
+                if now - params.life < one.place + params.right <= now
+            ]
+            before = [
+                price
+                for seen, price in known
+                if seen < now and all(late.low >= price for late in view[seen + 1 : now])
+            ]
+            sweep += side * sum(view[now].low < price < view[now].close for price in before)
+            standing = [
+                price
+                for seen, price in known
+                if all(late.low >= price for late in view[seen + 1 : now + 1])
+            ]
+            within = params.tolerance * mean_range(window)
+            zone = [one for one in standing if max(standing) - one <= within]
+            zones.append(side * min(zone, default=view[now].close))
+            counts.append(len(zone))
+        if sweep:
+            sweeps.append((now, sweep))
+        value = 0.0
+        if sweeps and now - sweeps[-1][0] < params.fade:
+            place, swept = sweeps[-1]
+            value = swept / (abs(swept) + 1.0) * (1.0 - (now - place) / params.fade)
+        theirs.append((sweep, *zones, *counts, value))
+    assert {1.0, -1.0} <= {np.sign(sweep) for _, sweep in sweeps}
+    assert_equal_rows(liquidity_zones(params), bars, theirs)
+
+
+def test_sweep_when_drawn_below_two_equal_lows_is_bullish() -> None:
+    bars = drawn(
+        [
+            (12.0, 12.0, 11.0, 12.0),
+            (12.0, 12.0, 10.0, 11.0),  # low 10
+            (11.0, 12.0, 11.0, 12.0),
+            (12.0, 12.0, 10.0, 11.0),  # and again
+            (11.0, 12.0, 11.0, 11.5),
+            (11.5, 12.0, 9.0, 11.0),  # below both, and back
+            (11.0, 11.5, 10.0, 11.0),
+        ]
+    )
+    params = LiquidityZonesParams(1, 1, 20, 10, 0.5)
+    rows = suite.rows_over(liquidity_zones(params), bars)
+    assert [(row[0], row[1], row[3]) for row in rows[2:]] == [
+        (0.0, 10.0, 1.0),
+        (0.0, 10.0, 1.0),
+        (0.0, 10.0, 2.0),
+        (2.0, 11.0, 0.0),
+        (0.0, 9.0, 1.0),
+    ]
+    assert [row[5] for row in rows[5:]] == [2.0 / 3.0, 2.0 / 3.0 * 0.9]
+
+
+# Support and resistance
+
+
+@every_symbol
+@pytest.mark.parametrize(
+    "params",
+    [SupportResistanceParams(), SupportResistanceParams(2, 3, 60, 3, 0.4)],
+    ids=["usual", "quick"],
+)
+def test_support_and_resistance_when_clustered_from_scratch_agree(
+    symbol: str, params: SupportResistanceParams
+) -> None:
+    bars = history(symbol)
+    highs = swing_highs(bars, params.left, params.right)
+    lows = swing_highs(mirrored(bars), params.left, params.right)
+    swings = highs + [Swing(one.place, -one.price) for one in lows]
+    theirs = []
+    for now, bar in enumerate(bars):
+        within = params.tolerance * mean_range(
+            bars[max(0, now - params.left - params.right) : now + 1]
+        )
+        rest = sorted(
+            one.price for one in swings if now - params.life < one.place + params.right <= now
+        )
+        levels = []
+        while rest:
+            cluster = [price for price in rest if price - rest[0] <= within]
+            rest = rest[len(cluster) :]
+            if len(cluster) >= params.touches:
+                levels.append((sum(cluster) / len(cluster), len(cluster)))
+        support, below = max((one for one in levels if one[0] <= bar.close), default=(bar.close, 0))
+        resistance, above = min(
+            (one for one in levels if one[0] > bar.close), default=(bar.close, 0)
+        )
+        if below and above:
+            position = (bar.close - support) / (resistance - support)
+        else:
+            position = 0.5 + 0.5 * bool(below) - 0.5 * bool(above)
+        theirs.append((position, support, resistance, below, above, 2.0 * position - 1.0))
+    assert_equal_rows(support_resistance(params), bars, theirs)
+
+
+def test_support_and_resistance_when_drawn_lie_where_the_swings_were() -> None:
+    closes = [10.0, 12.0, 10.0, 12.0, 10.0, 12.0, 11.0]
+    rows = suite.rows_over(
+        support_resistance(SupportResistanceParams(1, 1, 20, 2, 1.0)), suite.made_bars(closes)
+    )
+    # lows 10 are known at bars 3 and 5, highs 12 at bars 2, 4 and 6
+    assert [row[:5] for row in rows[2:]] == [
+        (0.5, 10.0, 10.0, 0.0, 0.0),
+        (0.5, 12.0, 12.0, 0.0, 0.0),
+        (0.0, 10.0, 12.0, 0.0, 2.0),
+        (1.0, 12.0, 12.0, 2.0, 0.0),
+        (0.5, 10.0, 12.0, 2.0, 3.0),
+    ]
