@@ -35,7 +35,7 @@ def kama(params: KamaParams = DEFAULT) -> Indicator:
         params=params,
         first_value=params.period,
         # measured; noise makes the average slow, and a longer period sees more noise
-        warmup=ceil(320 * sqrt(params.period)),
+        warmup=ceil(600 * sqrt(params.period)),
         kernel=kama_kernel,
         numbers=(float(params.period),),
         lookback=params.period + 1,
