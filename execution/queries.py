@@ -277,3 +277,14 @@ def _one(statement: str, parameters: Any) -> Any:
     with connection.cursor() as cursor:
         cursor.execute(statement, parameters)
         return cursor.fetchone()[0]
+
+
+def instruments_in_use(bot_id: int) -> frozenset[int]:
+    """Return the instruments the bot has a position or an unfinished order in."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT instrument_id FROM execution_position WHERE bot_id = %s AND quantity <> 0"
+            f" UNION SELECT instrument_id FROM execution_order o WHERE o.bot_id = %s AND {ALIVE}",
+            (bot_id, bot_id),
+        )
+        return frozenset(row[0] for row in cursor.fetchall())

@@ -11,7 +11,16 @@ from domain.bars import BarSeries, Split, Timeframe, from_micros, to_micros
 from domain.instruments import InstrumentTerms
 from domain.signals import WeightSet
 from execution.trade_cycle import ScoredBar, ScoreKey, score_instant
-from marketdata.indicators.fold import Block, block_of, columns_of, lead_length, outputs_over
+from marketdata.indicators.columns import BESIDE
+from marketdata.indicators.fold import (
+    Block,
+    Extras,
+    block_of,
+    columns_of,
+    lead_length,
+    outputs_over,
+    wants_extras,
+)
 from marketdata.indicators.registry import Indicator
 from mlweights.readings import Layout, Readings, Values
 from mlweights.regimes import regime_of
@@ -30,6 +39,7 @@ class Examined:
     weights: Mapping[str, WeightSet]
     source: str
     series: tuple[BarSeries, ...]
+    extras: tuple[Extras | None, ...]
 
     @property
     def timeframe(self) -> Timeframe:
@@ -110,6 +120,9 @@ def _fold(one: Examined, place: int, first: int, last: int) -> _Fold:
         lead = max(0, period - lead_length(indicators))
         ratios = [(to_micros(split.effective_at), split.ratio) for split in block.splits]
         columns = columns_of(series[lead:end], ratios)
+        beside = one.extras[place]
+        if beside and wants_extras(indicators):
+            columns[BESIDE:] = beside(series.opened_at[lead:end])
         starts = [max(0, period - one.warmup) - lead for one in indicators]
         upto = min(end, last)
         rows = slice(begin - first, upto - first)

@@ -6,15 +6,18 @@ from django.db.models import QuerySet
 from marketdata.admin_base import OldDataAdmin, OldDataFilter, ReadOnlyAdmin, register_facts
 from marketdata.models import DataRevision
 from mlweights.queries import changes_under_score, score_on_old_data
-from strategies.models import Bot, Hold, Signal
+from strategies.models import Bot, BotProof, Hold, Signal
 
 
 @admin.register(Bot)
 class BotAdmin(ReadOnlyAdmin):
     """Bots with what they trade."""
 
-    list_display = ("name", "state", "strategy", "timeframe", "account_link", "created_at")
-    list_filter = ("state", "strategy", "timeframe", "account")
+    list_display = (
+        *("name", "stage", "state", "strategy", "timeframe", "capital", "account_link"),
+        "created_at",
+    )
+    list_filter = ("stage", "state", "strategy", "timeframe", "account")
     search_fields = ("name", "strategy")
 
 
@@ -35,4 +38,15 @@ class SignalAdmin(OldDataAdmin):
         return changes_under_score(row.score) if row.score else DataRevision.objects.none()
 
 
-register_facts(((Hold, {"search_fields": ("bot__name",), "list_filter": ("bot", "closed_at")}),))
+register_facts(
+    (
+        (Hold, {"search_fields": ("bot__name",), "list_filter": ("bot", "closed_at")}),
+        (
+            BotProof,
+            {
+                "search_fields": ("bot__name", "first_difference"),
+                "list_filter": ("passed", "bot", "created_at"),
+            },
+        ),
+    )
+)

@@ -6,6 +6,7 @@ import json
 import sys
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import asdict
+from functools import cache
 from typing import Any
 
 from domain.signals import WeightSet
@@ -57,10 +58,12 @@ def sources_of(strategy: RegisteredStrategy) -> dict[str, str]:
     for one in parts_of(strategy):
         kinds = (*type(one).__mro__, *type(one.params).__mro__)
         modules.update(kind.__module__ for kind in kinds)
-    return {
-        module: hashlib.sha256(inspect.getsource(sys.modules[module]).encode()).hexdigest()
-        for module in modules - PYTHONS
-    }
+    return {module: _source(module) for module in modules - PYTHONS}
+
+
+@cache  # what is loaded is what runs, whatever the file says later
+def _source(module: str) -> str:
+    return hashlib.sha256(inspect.getsource(sys.modules[module]).encode()).hexdigest()
 
 
 def parts_of(strategy: RegisteredStrategy) -> Iterator[RegisteredStrategy]:

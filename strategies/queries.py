@@ -6,7 +6,12 @@ from datetime import datetime
 
 from domain.errors import PlumblineError
 from domain.signals import WeightSet
-from mlweights.queries import regime_history, weight_history
+from mlweights.queries import (
+    RegimeHistory,
+    WeightHistory,
+    regime_history,
+    weight_history,
+)
 from strategies.bots.registry import RegisteredStrategy, make_strategy
 from strategies.confirmation import Recent
 from strategies.fingerprint import fingerprint_of
@@ -48,42 +53,49 @@ def find_bot(name: str) -> Bot:
 
 
 def weights_read(
-    *, strategy: RegisteredStrategy, instrument_ids: Sequence[int], timeframe: str, as_of: datetime
+    *,
+    strategy: RegisteredStrategy,
+    instrument_ids: Sequence[int],
+    timeframe: str,
+    as_of: datetime,
+    history: WeightHistory | None = None,
 ) -> dict[int, Mapping[str, WeightSet]]:
     """Return the weights a strategy reads at the instant, per instrument and regime."""
     own = strategy.weight_sets()
     if own:
         return dict.fromkeys(instrument_ids, own)
-    history = weight_history(instrument_ids)
+    known = history or weight_history(instrument_ids)
     found = {}
     for one in instrument_ids:
-        dated = history.at(instrument_id=one, timeframe=timeframe, closed_at=as_of)
+        dated = known.at(instrument_id=one, timeframe=timeframe, closed_at=as_of)
         found[one] = {regime: weights.weight_set for regime, weights in dated.items()}
     return found
 
 
 def present_fingerprint(bot: Bot) -> str:
     """Return the fingerprint of the bot as it is configured and programmed now."""
+    watched = [one.pk for one in bot.instruments.all()]
+    return _fingerprint(bot, weight_history(watched), regime_history(watched))
+
+
+def _fingerprint(bot: Bot, weights: WeightHistory, regimes: RegimeHistory) -> str:
     strategy = make_strategy(bot.strategy, bot.parameters)
     instruments = {one.pk: str(one) for one in bot.instruments.all()}
-    as_of = bot.account.stream.sealed_to
-    weights = weights_read(
-        strategy=strategy, instrument_ids=list(instruments), timeframe=bot.timeframe, as_of=as_of
+    at = {"timeframe": bot.timeframe, "closed_at": bot.account.stream.sealed_to}
+    read = weights_read(
+        strategy=strategy,
+        instrument_ids=list(instruments),
+        timeframe=bot.timeframe,
+        as_of=bot.account.stream.sealed_to,
+        history=weights,
     )
-    history = regime_history(list(instruments))
-    detectors = [
-        history.at(instrument_id=one, timeframe=bot.timeframe, closed_at=as_of)[0]
-        for one in instruments
-    ]
     return fingerprint_of(
         name=bot.strategy,
         strategy=strategy,
         timeframe=bot.timeframe,
         instruments=list(instruments.values()),
-        indicators={
-            name for sets in weights.values() for one in sets.values() for name in one.names
-        },
-        detectors=detectors,
+        indicators={name for sets in read.values() for one in sets.values() for name in one.names},
+        detectors=[regimes.at(instrument_id=one, **at)[0] for one in instruments],
     )
 
 
@@ -101,13 +113,27 @@ class ProofStatus:
 
 
 def proof_status(bot: Bot) -> ProofStatus:
-    """Return whether the newest proof still fits; a bot that cannot be made has none that does."""
-    proof = BotProof.objects.filter(bot=bot).order_by("-id").first()
+    """Return whether the bot's newest proof still fits."""
+    return proof_statuses([bot])[bot.pk]
+
+
+def proof_statuses(bots: Sequence[Bot]) -> dict[int, ProofStatus]:
+    """Return it for each, three queries in all; the bots come with their streams."""
+    newest = BotProof.objects.filter(bot__in=[bot.pk for bot in bots])
+    proofs = {one.bot_id: one for one in newest.order_by("bot_id", "-id").distinct("bot_id")}
+    watched = sorted({one.pk for bot in bots for one in bot.instruments.all()})
+    weights, regimes = weight_history(watched), regime_history(watched)
+    return {bot.pk: _status(bot, proofs.get(bot.pk), weights, regimes) for bot in bots}
+
+
+def _status(
+    bot: Bot, proof: BotProof | None, weights: WeightHistory, regimes: RegimeHistory
+) -> ProofStatus:
     if proof is None:
         return ProofStatus("none")
     try:
-        fits = proof.fingerprint == present_fingerprint(bot)
-    except PlumblineError:
+        fits = proof.fingerprint == _fingerprint(bot, weights, regimes)
+    except PlumblineError:  # it cannot even be made any more
         fits = False
     if not fits:
         return ProofStatus("outdated", proof)

@@ -3,7 +3,7 @@
 from strategies.api import views
 
 ROUTES = (
-    ("bots", views.BotView),
+    ("bot-proofs", views.BotProofView),
     ("signals", views.SignalView),
     ("holds", views.HoldView),
 )

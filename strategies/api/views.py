@@ -5,6 +5,7 @@ from mlweights.queries import score_on_old_data
 from strategies.api import serializers
 
 BotView = view_of(serializers.BotSerializer, lookup="name", words=("strategy",))
+BotProofView = view_of(serializers.BotProofSerializer, words=("fingerprint",))
 SignalView = view_of(
     serializers.SignalSerializer,
     words=("key", "timeframe"),

@@ -23,7 +23,7 @@ MODELS = [
 ]
 # A composite key has no admin page in Django; those rows are shown under their instrument.
 IN_ADMIN = [one for one in MODELS if not isinstance(one._meta.pk, models.CompositePrimaryKey)]
-EDITED = {"Profile", "Provider", "ProviderSymbol", "Retention", "Stream"}
+EDITED = {"Bot", "Profile", "Provider", "ProviderSymbol", "Retention", "Stream"}
 ROUTES = {
     view.queryset.model: prefix
     for prefix, view, _ in router.registry

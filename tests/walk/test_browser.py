@@ -223,6 +223,7 @@ def test_bot_when_stopped_asks_first_and_then_stops(open_desk, complaints):
 
 PAGES = (
     *("/", "/positions/", "/orders/", "/signals/", "/signals/?show=holds", "/weights/"),
+    *("/bots/", "/bots/follow/"),
     "/data/?state=any",
 )
 

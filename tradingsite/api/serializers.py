@@ -5,6 +5,7 @@ from typing import Any
 from rest_framework import serializers
 
 from marketdata.api.read_only import facts_of
+from marketdata.value_blocks import IndicatorFacts
 from tradingsite.api.dataclass_serializers import serializer_for
 from tradingsite.explain import Explanation
 from tradingsite.models import Alert, Audit, IdempotencyKey, JobRun, JobSlot
@@ -19,6 +20,7 @@ IdempotencyKeySerializer = facts_of(
 JobRunSerializer = facts_of(JobRun)
 JobSlotSerializer = facts_of(JobSlot)
 ExplanationSerializer = serializer_for(Explanation)
+IndicatorFactsSerializer = serializer_for(IndicatorFacts)
 WhySerializer = serializer_for(Why)
 
 

@@ -1,4 +1,4 @@
-"""The API's own rooms: root, tokens, schema, the why of an order, bots and the kill switch."""
+"""The API's own rooms: root, tokens, schema, the why of an order, and the kill switch."""
 
 from typing import Any
 
@@ -16,10 +16,10 @@ from rest_framework_simplejwt.authentication import JWTAuthentication
 from rest_framework_simplejwt.views import TokenObtainPairView, TokenRefreshView
 
 from marketdata.api.read_only import view_of
+from marketdata.indicators.registry import load_indicators
+from marketdata.value_blocks import facts_of
 from risk.api.serializers import ControlSerializer
 from risk.services.kill_switch import engage_kill_switch, release_kill_switch
-from strategies.api.serializers import BotSerializer
-from strategies.services.change_bot_state import change_bot_state
 from tradingsite.access.permissions import RolePermission
 from tradingsite.access.roles import Role, has_role
 from tradingsite.access.throttling import LoginThrottle
@@ -34,7 +34,6 @@ IdempotencyKeyView = view_of(serializers.IdempotencyKeySerializer, role="admin")
 JobRunView = view_of(serializers.JobRunSerializer, words=("name",))
 JobSlotView = view_of(serializers.JobSlotSerializer, words=("name",))
 
-BOT_VERBS = {"start": "running", "stop": "stopped"}
 IDEMPOTENCY_KEY = OpenApiParameter(
     name="Idempotency-Key",
     location=OpenApiParameter.HEADER,
@@ -90,21 +89,16 @@ class ScoreWhyView(APIView):
         return Response(serializers.ExplanationSerializer(explain_score(score_id)).data)
 
 
-class BotStateView(APIView):
-    """Starts and stops a bot; its open positions stay."""
+class IndicatorsView(APIView):
+    """Every registered indicator with what it declares; the same list for everybody."""
 
-    required_role = "trader"
+    required_role = "viewer"
 
-    @extend_schema(
-        request=None, responses=BotSerializer, parameters=[IDEMPOTENCY_KEY], tags=["strategies"]
-    )
-    def post(self, request: Request, name: str, verb: str) -> Response:
-        """Set the bot running or stopped; repeating it changes nothing."""
-        bot = change_bot_state(
-            bot_name=name, state=BOT_VERBS[verb], actor=request.user.get_username()
-        )
-        nudge(bot.account_id)
-        return Response(BotSerializer(bot).data)
+    @extend_schema(responses=serializers.IndicatorFactsSerializer(many=True), tags=["marketdata"])
+    def get(self, request: Request) -> Response:
+        """Return family, inputs, outputs, parameters with ranges, first value and warm-up."""
+        found = [facts_of(name) for name in load_indicators()]
+        return Response(serializers.IndicatorFactsSerializer(found, many=True).data)
 
 
 class KillSwitchView(APIView):

@@ -12,7 +12,7 @@ from django.urls import reverse
 
 from domain.money import ZERO
 from domain.orders import STATES
-from tradingsite.dashboard import charts, data_panels, queries
+from tradingsite.dashboard import bot_queries, charts, data_panels, queries
 from tradingsite.dashboard.data_panels import SERIES
 from tradingsite.dashboard.data_queries import data_version
 from tradingsite.dashboard.queries import Desk
@@ -177,6 +177,40 @@ def _bots(desk: Desk, _: Filters) -> Context:
     return {"rows": queries.bot_rows(desk)}
 
 
+def _bot_list(desk: Desk, _: Filters) -> Context:
+    return {"rows": bot_queries.bot_rows(desk)}
+
+
+def _bot_correlation(desk: Desk, _: Filters) -> Context:
+    found = bot_queries.correlation_of(desk.account.name)
+    return {"found": found, "matrix": bot_queries.matrix(found)}
+
+
+def _bot_facts(desk: Desk, filters: Filters) -> Context:
+    return {"detail": bot_queries.bot_detail(desk, filters.get("bot", ""))}
+
+
+def _bot_proofs(_: Desk, filters: Filters) -> Context:
+    return {"rows": bot_queries.proofs_of(filters.get("bot", ""))}
+
+
+def _bot_signals(desk: Desk, filters: Filters) -> Context:
+    name = filters.get("bot", "")
+    return {
+        "rows": bot_queries.last_signals(desk, name),
+        "holds": bot_queries.last_holds(desk, name),
+        "bot": name,
+    }
+
+
+def _bot_positions(desk: Desk, filters: Filters) -> Context:
+    rows = bot_queries.positions_of(desk, filters.get("bot", ""))
+    return {
+        "held": [row for row in rows if row.position.quantity],
+        "closed": [row for row in rows if not row.position.quantity],
+    }
+
+
 def _alerts(_: Desk, __: Filters) -> Context:
     return {"rows": Alert.objects.filter(cleared_at=None)[:20]}
 
@@ -227,6 +261,12 @@ PANELS = {
             ("desk", "signals"),
             ("show", "side", "instrument", "bot", "before"),
         ),
+        Panel("bot-list", "Bots", _bot_list, ("bots", "desk")),
+        Panel("bot-correlation", "Correlation", _bot_correlation, ("fills", "bots")),
+        Panel("bot-facts", "Bot", _bot_facts, ("bots", "desk"), ("bot",)),
+        Panel("bot-proofs", "Proofs", _bot_proofs, ("bots",), ("bot",)),
+        Panel("bot-signals", "Signals", _bot_signals, ("desk", "signals"), ("bot",)),
+        Panel("bot-positions", "Positions", _bot_positions, ("desk", "positions"), ("bot",)),
         Panel("weight-list", "Weights", _weight_list, ("weights",), ("instrument", "before")),
         *(
             Panel(name, title, build, ("alerts",), filters, version=data_version)
@@ -251,5 +291,7 @@ DESK = (
     *("totals", "equity", "market", "positions", "limits", "bots", "alerts", "health"),
     *("signals", "orders", "fills"),
 )
+BOTS = ("bot-list", "bot-correlation")
+BOT = ("bot-facts", "bot-positions", "bot-signals", "bot-proofs")
 DATA = ("coverage", "gaps", "findings", "imports", "providers")
 ORDER_STATES = STATES

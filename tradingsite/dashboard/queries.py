@@ -7,7 +7,7 @@ from decimal import Decimal
 from functools import cached_property
 
 from django.db import connection
-from django.db.models import Count, Max, Min, Q, QuerySet, Sum
+from django.db.models import Count, Max, Min, Q, QuerySet
 from django.utils import timezone
 
 from domain.bars import Timeframe
@@ -20,7 +20,7 @@ from marketdata.queries import last_closes
 from mlweights.models import Score, WeightVersion
 from mlweights.queries import score_on_old_data
 from risk.models import Control, Decision, Halt
-from strategies.models import Bot, Hold, Signal
+from strategies.models import Bot, BotProof, Hold, Signal
 from tradingsite.dashboard.charts import CurvePoint
 from tradingsite.models import Alert
 
@@ -96,7 +96,8 @@ def load_desk(account_name: str = "") -> Desk | None:
 def desk_version(desk: Desk) -> str:
     """Return a text that changes whenever anything a panel shows has changed."""
     book, control = desk.book, desk.control
-    bots = Bot.objects.aggregate(all=Count("pk"), on=Sum("pk", filter=Q(state="running")))
+    bots = list(Bot.objects.order_by("pk").values_list("state", "stage"))
+    proofs = BotProof.objects.aggregate(last=Max("pk"))
     weights = WeightVersion.objects.aggregate(last=Max("pk"), valid=Max("valid_from"))
     alerts = Alert.objects.aggregate(last=Max("pk"), open=Count("pk", filter=Q(cleared_at=None)))
     parts = (
@@ -104,7 +105,8 @@ def desk_version(desk: Desk) -> str:
         book and (book.version, book.moved_at, book.decided_to),
         control and (control.state, control.halt_epoch),
         (desk.stream.sealed_to, desk.stream.is_finished, desk.stream.pace_seconds),
-        *bots.values(),
+        bots,
+        *proofs.values(),
         *weights.values(),
         *alerts.values(),
     )

@@ -1,7 +1,7 @@
 """Pages, their panels, and the few buttons; every change goes through a service."""
 
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from django.contrib import messages
@@ -17,12 +17,20 @@ from marketdata.models import DataGap
 from marketdata.services.backfill_gaps import accept_gap
 from marketdata.services.check_series import accept_finding, dismiss_finding
 from risk.services.kill_switch import engage_kill_switch, release_kill_switch
-from strategies.services.change_bot_state import change_bot_state
+from strategies.models import Bot
 from tradingsite.access.roles import Role, has_role
 from tradingsite.celery import ask_for_gap
-from tradingsite.dashboard import data_queries, panels, queries
+from tradingsite.dashboard import bot_queries, data_queries, panels, queries
 from tradingsite.dashboard.queries import Desk
 from tradingsite.explain import Explanation, explain_order, explain_score, explain_signal
+from tradingsite.pipelines.bot_actions import (
+    ACTIONS,
+    BotWish,
+    act_on_bot,
+    capital_of,
+    make_bot,
+    parameters_of,
+)
 
 log = logging.getLogger(__name__)
 
@@ -59,12 +67,20 @@ def _desk_of(request: HttpRequest) -> Desk | None:
     return desk
 
 
-def _page(request: HttpRequest, template: str, names: Sequence[str], **more: Any) -> HttpResponse:
+def _page(
+    request: HttpRequest,
+    template: str,
+    names: Sequence[str],
+    *,
+    given: Mapping[str, str] | None = None,
+    **more: Any,
+) -> HttpResponse:
+    """Return a page of panels; they hear the address' parameters unless told otherwise."""
     desk = _desk_of(request)
     if desk is None:
         return render(request, "desk/empty.html", _frame(request, None))
     shown = (*panels.EVERYWHERE, *names)
-    built = panels.built(desk, shown, _given(request), str(request.user.pk))
+    built = panels.built(desk, shown, given or _given(request), str(request.user.pk))
     context = _frame(request, desk) | {"panels": built, "topics": _topics(built)} | more
     if "choices" in more:
         context["choices"] = queries.choices(desk)
@@ -134,6 +150,33 @@ def signals(request: HttpRequest) -> HttpResponse:
 def weights(request: HttpRequest) -> HttpResponse:
     """Return the weight versions."""
     return _page(request, "desk/weights.html", ("weight-list",), here="weights", choices=True)
+
+
+@never_cache
+@require_safe
+@login_required
+def bots(request: HttpRequest) -> HttpResponse:
+    """Return the account's bots, and how alike they earn."""
+    return _page(
+        request,
+        "desk/bots.html",
+        panels.BOTS,
+        here="bots",
+        choices=True,
+        strategies=bot_queries.strategies_known(),
+    )
+
+
+@never_cache
+@require_safe
+@login_required
+def bot(request: HttpRequest, name: str) -> HttpResponse:
+    """Return one bot: parameters, proofs, what it wanted and left alone, what it holds."""
+    known = Bot.objects.select_related("account").filter(name=name).first()
+    if known is None:
+        raise Http404(f"unknown bot '{name}'")
+    request.session["account"] = known.account.name
+    return _page(request, "desk/bot.html", panels.BOT, given={"bot": name}, here="bots", name=name)
 
 
 @never_cache
@@ -211,15 +254,37 @@ def panel(request: HttpRequest, name: str) -> HttpResponse:
 
 @require_POST
 @login_required
-def bot_state(request: HttpRequest, name: str) -> HttpResponse:
-    """Start or stop a bot, then show the page the button was on."""
+def bot_act(request: HttpRequest, name: str) -> HttpResponse:
+    """Start, pause, stop, check or promote a bot, then show the page the button was on."""
+    verb, person = request.POST.get("verb", ""), request.user.get_username()
+    if verb not in ACTIONS:
+        raise Http404(f"nothing can be done with a bot by '{verb}'")
+    return _act(request, Role.TRADER, lambda: act_on_bot(verb, name, actor=person))
+
+
+@require_POST
+@login_required
+def bot_new(request: HttpRequest) -> HttpResponse:
+    """Make a bot of what the form says, then show it among the others."""
     return _act(
         request,
         Role.TRADER,
-        lambda: change_bot_state(
-            bot_name=name, state=request.POST.get("state", ""), actor=request.user.get_username()
-        ),
-        f"Bot {name} is now {request.POST.get('state', '')}.",
+        lambda: make_bot(_wished(request), actor=request.user.get_username()),
+        "The bot is a draft: check it, then promote it.",
+    )
+
+
+def _wished(request: HttpRequest) -> BotWish:
+    """Return the bot that the form describes."""
+    form = request.POST
+    return BotWish(
+        name=form.get("name", ""),
+        account=form.get("account", ""),
+        strategy=form.get("strategy", ""),
+        instruments=form.getlist("instruments"),
+        timeframe=form.get("timeframe", ""),
+        parameters=parameters_of(form.get("parameters", "")),
+        capital=capital_of(form.get("capital", "")),
     )
 
 
@@ -284,17 +349,17 @@ def finding_action(request: HttpRequest, finding_id: int, verb: str) -> HttpResp
     )
 
 
-def _act(request: HttpRequest, needed: Role, action: Any, done: str) -> HttpResponse:
-    """Call the service and say what came of it on the next page."""
+def _act(request: HttpRequest, needed: Role, action: Any, done: str = "") -> HttpResponse:
+    """Call the service and say what came of it on the next page: `done`, else its own words."""
     if not has_role(request.user, needed):
         messages.error(request, f"This needs the role {needed.group}.")
     else:
         try:
-            action()
+            said = action()
         except PlumblineError as error:
             messages.error(request, str(error))
         else:
-            messages.success(request, done)
+            messages.success(request, done or said)
     back = request.POST.get("next") or request.headers.get("Referer", "/")
     is_ours = url_has_allowed_host_and_scheme(back, allowed_hosts={request.get_host()})
     return redirect(back if is_ours else "/")

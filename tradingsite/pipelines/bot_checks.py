@@ -10,7 +10,7 @@ from execution.look_ahead import Verdict, check_look_ahead
 from execution.scored_series import Examined
 from execution.trade_cycle import BotPlan
 from marketdata.indicators.fold import lead_length
-from marketdata.queries import bars_windows, instrument_terms
+from marketdata.queries import bars_windows, extras_for, instrument_terms
 from mlweights.queries import regime_history
 from mlweights.readings import layout_of
 from strategies.bots.registry import RegisteredStrategy, make_strategy
@@ -102,13 +102,15 @@ def examined_by(bot: Bot, strategy: RegisteredStrategy, bars: int) -> list[Exami
         names = weights[one.id][""].names
         layout = layout_of(names, timeframe)
         detector, _ = history.at(instrument_id=one.id, timeframe=timeframe.value, closed_at=as_of)
-        series = []
+        series, extras = [], []
         for place, frame in enumerate(layout.timeframes):
-            lead = lead_length(layout.indicators(place, detector))
+            indicators = layout.indicators(place, detector)
+            extras.append(extras_for(terms=one, timeframe=frame, indicators=indicators))
+            lead = lead_length(indicators)
             count = bars + BARS_OF_A_PERIOD + lead
             now = datetime.now(UTC)
             window = bars_windows(instrument_ids=[one.id], timeframe=frame, as_of=now, count=count)
             series.append(window[one.id])
         own = {regime: each for regime, each in weights[one.id].items() if each.names == names}
-        found.append(Examined(one, layout, detector, own, "", tuple(series)))
+        found.append(Examined(one, layout, detector, own, "", tuple(series), tuple(extras)))
     return found

@@ -131,7 +131,7 @@ def test_page_when_one_panel_breaks_shows_the_others(page, monkeypatch):
 
 def test_bot_when_a_trader_stops_it_is_stopped_and_says_so(desk, everybody):
     trader = as_role(everybody, "trader")
-    answer = trader.post(f"/bots/{desk.bot.name}/state/", {"state": "stopped"}, follow=True)
+    answer = trader.post(f"/bots/{desk.bot.name}/act/", {"verb": "stop"}, follow=True)
     desk.bot.refresh_from_db()
     assert desk.bot.state == "stopped"
     assert f"Bot {desk.bot.name} is now stopped." in answer.content.decode()
@@ -140,7 +140,7 @@ def test_bot_when_a_trader_stops_it_is_stopped_and_says_so(desk, everybody):
 def test_bot_when_a_viewer_tries_nothing_happens(desk, everybody):
     before = desk.bot.state
     viewer = as_role(everybody, "viewer")
-    answer = viewer.post(f"/bots/{desk.bot.name}/state/", {"state": "stopped"}, follow=True)
+    answer = viewer.post(f"/bots/{desk.bot.name}/act/", {"verb": "stop"}, follow=True)
     desk.bot.refresh_from_db()
     assert desk.bot.state == before
     assert "needs the role trader" in answer.content.decode()
