@@ -6,7 +6,7 @@ import os
 import platform
 import sys
 
-from benchmarks import desk, history, replay, ticks, windows
+from benchmarks import desk, history, indicators, replay, scoring, ticks, windows
 
 BENCHMARKS = {
     "replay": replay.measure,
@@ -14,6 +14,9 @@ BENCHMARKS = {
     "ticks": ticks.measure,
     "history": history.measure,
     "windows": windows.measure,
+    "indicators": indicators.measure,
+    "one_bar": indicators.measure_one_bar,
+    "scoring": scoring.measure,
 }
 
 
