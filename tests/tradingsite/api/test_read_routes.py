@@ -1,6 +1,9 @@
 """Reading: who may, what is filtered, how pages follow each other, how many queries it costs."""
 
+import json
+
 import pytest
+from django.core.management import call_command
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
 from django.urls import get_resolver
@@ -161,6 +164,8 @@ def test_filter_when_nonsense_is_a_problem_that_names_it(
         "orders/999999999/",
         "orders/99999999999999999999999999/",
         "orders/999999999/why/",
+        "signals/999999999/why/",
+        "scores/99999999999999999999999999/why/",
         "bots/none/",
         "nothing/",
         "orders/?cursor=nonsense",
@@ -265,3 +270,12 @@ def test_why_when_order_known_goes_back_to_the_training_run(
     assert chain["weights"]["label"] == "ridge:ACME:1"
     assert chain["training"]["measures"] == {"rank": 0.1}
     assert chain["fills"][0]["price"] == "10.01"
+
+
+def test_indicators_when_listed_are_those_of_the_command(
+    viewer: APIClient, capsys: pytest.CaptureFixture[str]
+) -> None:
+    call_command("indicators", "--list", "--json")
+    told = json.loads(capsys.readouterr().out)["indicators"]
+    assert viewer.get("/api/v1/indicators/").json() == told
+    assert {one["is_directed"] for one in told} == {True, False}
