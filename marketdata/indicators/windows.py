@@ -13,21 +13,23 @@ def window_sum(values: FloatArray, begin: int, end: int) -> float:
 
     A running sum would remember where it began; one lane would wait for each addition.
     """
+    row = values[begin:end]  # counted from 0, or machine code asks at each place if it is negative
+    size = len(row)
     first = second = third = fourth = 0.0
-    lanes_end = begin + (end - begin) // 4 * 4
-    for place in range(begin, lanes_end, 4):
-        first += values[place]
-        second += values[place + 1]
-        third += values[place + 2]
-        fourth += values[place + 3]
-    for place in range(lanes_end, end):
-        first += values[place]
+    lanes_end = size // 4 * 4
+    for place in range(0, lanes_end, 4):
+        first += row[place]
+        second += row[place + 1]
+        third += row[place + 2]
+        fourth += row[place + 3]
+    for place in range(lanes_end, size):
+        first += row[place]
     return float((first + second) + (third + fourth))
 
 
 def window_mean(values: FloatArray, begin: int, end: int) -> float:
     """Return the mean of values[begin:end]: exactly the value when all are equal."""
-    row = values[begin:end]  # counted from 0, or machine code asks at each place if it is negative
+    row = values[begin:end]
     size, oldest = len(row), row[0]
     first = second = third = fourth = 0.0
     lanes_end = size // 4 * 4
@@ -88,17 +90,19 @@ def push(values: FloatArray, begin: int, end: int, value: float) -> None:
 
 def highest(values: FloatArray, begin: int, end: int) -> float:
     """Return the greatest of values[begin:end]."""
-    best = values[begin]
-    for place in range(begin + 1, end):
-        best = max(best, values[place])
+    row = values[begin:end]
+    best = row[0]
+    for place in range(1, len(row)):
+        best = max(best, row[place])
     return float(best)
 
 
 def lowest(values: FloatArray, begin: int, end: int) -> float:
     """Return the least of values[begin:end]."""
-    best = values[begin]
-    for place in range(begin + 1, end):
-        best = min(best, values[place])
+    row = values[begin:end]
+    best = row[0]
+    for place in range(1, len(row)):
+        best = min(best, row[place])
     return float(best)
 
 
@@ -149,7 +153,8 @@ def mean_true_range(
 
     The close before `begin` is read.
     """
+    high, low, before = highs[begin:end], lows[begin:end], closes[begin - 1 : end - 1]
     total = 0.0
-    for place in range(begin, end):
-        total += true_range(highs[place], lows[place], closes[place - 1])
+    for place in range(len(high)):
+        total += true_range(high[place], low[place], before[place])
     return float(total / (end - begin))
