@@ -135,7 +135,7 @@ class DeskBotAdmin(BotAdmin):
     """Bots: made and changed through their services, and sent to work."""
 
     form = BotForm
-    actions = ("start", "pause", "stop", "check", "promote")
+    actions = ("start", "pause", "stop", "prove", "promote")
     fixed = ("name", "account_link", "strategy")
     told = ("stage", "state", "created_at_plain")
 
@@ -181,7 +181,7 @@ class DeskBotAdmin(BotAdmin):
         _for_each(request, rows, Role.TRADER, _does("stop"))
 
     @admin.action(description="Check the chosen bots for look-ahead")
-    def check(self, request: HttpRequest, rows: QuerySet[Bot]) -> None:
+    def prove(self, request: HttpRequest, rows: QuerySet[Bot]) -> None:
         """Write a proof of each."""
         _for_each(request, rows, Role.TRADER, _does("check"))
 
