@@ -10,12 +10,18 @@ from domain.errors import PlumblineError
 from execution.services.open_account import open_account
 from marketdata.models import Account
 from marketdata.services.load_sample import create_demo_stream, load_sample
-from strategies.models import Bot
 from strategies.services.change_bot_state import change_bot_state
+from strategies.services.check_terms import BotTerms
+from strategies.services.create_bot import create_bot
+from strategies.services.promote_bot import promote_bot
+from tradingsite.pipelines.bot_checks import check_bot
 
 DEMO_ACCOUNT = "paper"
 DEMO_BOT = "composite"
 DEMO_CASH = Decimal(1_000_000)
+# Few, for the first fill is waited for: `manage.py check_bot composite` looks at more.
+DEMO_CHECK = {"bars": 250, "cuts": 10, "stretch": 25}
+ACTOR = "bootstrap"
 
 # A fresh start empties what trading made and keeps what people brought: bars, users, schedule.
 MADE_BY_TRADING = (
@@ -54,11 +60,17 @@ def bootstrap(progress: Callable[[str], None]) -> bool:
     with transaction.atomic():
         stream = create_demo_stream()
         account = open_account(name=DEMO_ACCOUNT, stream=stream, cash=DEMO_CASH)
-        bot = Bot.objects.create(
-            name=DEMO_BOT, account=account, strategy="weighted_composite", timeframe="1d"
+        create_bot(
+            name=DEMO_BOT,
+            account=account,
+            strategy="weighted_composite",
+            terms=BotTerms(timeframe="1d", instruments=tuple(stream.instruments.all())),
+            actor=ACTOR,
         )
-        bot.instruments.set(stream.instruments.all())
-        change_bot_state(bot_name=bot.name, state="running", actor="bootstrap")
+        progress("checking that the demo's bot does not look ahead")
+        check_bot(bot_name=DEMO_BOT, actor=ACTOR, **DEMO_CHECK)
+        promote_bot(bot_name=DEMO_BOT, actor=ACTOR)
+        change_bot_state(bot_name=DEMO_BOT, state="running", actor=ACTOR)
     progress(f"opened the account '{account}' with {DEMO_CASH:,} {account.currency}")
     return True
 
