@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 from datetime import date
-from functools import cache
+from functools import cache, lru_cache
 
 import numpy as np
 
@@ -43,6 +43,19 @@ def session_columns(calendar_name: str, timeframe: Timeframe, opened_at: IntArra
     hour labelled 14:00 for 14:30, a day labelled midnight. NaN where neither is. Parts of a day
     with a break are one session. Without a calendar ('') the sessions are the UTC days.
     """
+    if len(opened_at) == 1:  # live: the instruments of a calendar ask one after the other
+        return _session_of_one(calendar_name, timeframe, int(opened_at[0]))
+    return _sessions(calendar_name, timeframe, opened_at)
+
+
+@lru_cache(maxsize=4096)
+def _session_of_one(calendar_name: str, timeframe: Timeframe, opened_at: int) -> FloatArray:
+    found = _sessions(calendar_name, timeframe, np.array([opened_at], dtype=np.int64))
+    found.flags.writeable = False
+    return found
+
+
+def _sessions(calendar_name: str, timeframe: Timeframe, opened_at: IntArray) -> FloatArray:
     columns = np.full((3, len(opened_at)), np.nan)
     if len(opened_at) == 0:
         return columns
