@@ -221,6 +221,39 @@ def test_bot_when_stopped_asks_first_and_then_stops(open_desk, complaints):
     assert complaints == []
 
 
+def test_bot_when_checked_on_its_page_shows_the_proof(open_desk, complaints):
+    page = open_desk("/bots/")
+    page.click("#panel-bot-list a.sym")
+    page.wait_for_url("**/bots/follow/")
+    assert "Never checked." in page.inner_text("#panel-bot-proofs")
+    page.click("#panel-bot-facts button:has-text('Pause')")
+    page.wait_for_selector("#panel-bot-facts .s-paused")
+    page.click("#panel-bot-facts button:has-text('Stop')")
+    page.click("dialog[open] .danger")
+    page.wait_for_selector("#panel-bot-facts .s-stopped")
+    page.click("#panel-bot-facts button:has-text('Check')")
+    page.wait_for_selector("#panel-bot-proofs .ok", timeout=60_000)
+    assert "Bot follow passed its check." in page.inner_text(".toasts")
+    assert "passed" in page.inner_text("#panel-bot-facts")
+    assert complaints == []
+
+
+def test_bot_when_made_on_the_page_is_a_draft(open_desk, complaints):
+    page = open_desk("/bots/")
+    page.click(".new-bot summary")
+    page.fill(".new-bot [name=name]", "slow")
+    page.select_option(".new-bot [name=strategy]", "sma_crossover")
+    page.fill(".new-bot [name=parameters]", "fast=10 slow=30")
+    page.check(".new-bot [name=instruments] >> nth=0")
+    page.click(".new-bot button")
+    page.wait_for_selector("#panel-bot-list .stage-draft")
+    page.goto(page.url + "slow/")
+    text = page.inner_text("#panel-bot-facts")
+    assert "sma_crossover" in text
+    assert "2 to 200" in text
+    assert complaints == []
+
+
 PAGES = (
     *("/", "/positions/", "/orders/", "/signals/", "/signals/?show=holds", "/weights/"),
     *("/bots/", "/bots/follow/"),
