@@ -5,7 +5,10 @@ from math import nan, sqrt
 
 from marketdata.indicators.columns import CLOSE
 from marketdata.indicators.registry import INDICATORS, Indicator, IndicatorParams, ranged
-from marketdata.indicators.windows import held
+from marketdata.indicators.windows import held, squares_about, window_mean
+
+# Sums of squares between these lost nothing to underflow and none overflowed.
+SMALLEST, LARGEST = 1e-250, 1e300
 
 
 @dataclass(frozen=True)
@@ -50,26 +53,22 @@ def bollinger_kernel(bars, start, first, last, _state, numbers, out):  # type: i
             for row in range(6):
                 out[row, place] = nan
             continue
-        # Measured from the oldest close, so that equal closes give a width of exactly nothing.
-        oldest = close[begin]
-        total = 0.0
-        for k in range(begin, i + 1):
-            total += close[k] - oldest
-        mean = total / period
-        widest = 0.0
-        for k in range(begin, i + 1):
-            widest = max(widest, abs(close[k] - oldest - mean))
-        spread = 0.0
-        if widest > 0.0:  # in units of the widest: squares of huge or tiny prices stay finite
-            squares = 0.0
+        middle = window_mean(close, begin, i + 1)  # of equal closes exactly the close
+        squares = squares_about(middle, close, begin, i + 1)
+        if SMALLEST < squares < LARGEST:
+            spread = sqrt(squares / period)
+        else:  # huge or tiny prices: in units of the widest, so that squares stay numbers
+            widest = 0.0
             for k in range(begin, i + 1):
-                away = (close[k] - oldest - mean) / widest
-                squares += away * away
-            spread = widest * sqrt(squares / period)
-
-        middle = oldest + mean
+                widest = max(widest, abs(close[k] - middle))
+            spread = squares = 0.0
+            if widest > 0.0:
+                for k in range(begin, i + 1):
+                    away = (close[k] - middle) / widest
+                    squares += away * away
+                spread = widest * sqrt(squares / period)
         half = deviations * spread
-        place_in_band = (close[i] - oldest - mean) / half if half > 0.0 else 0.0
+        place_in_band = (close[i] - middle) / half if half > 0.0 else 0.0
         out[0, place] = 0.5 + 0.5 * place_in_band
         out[1, place] = middle + half
         out[2, place] = middle

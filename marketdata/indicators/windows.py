@@ -43,6 +43,27 @@ def window_mean(values: FloatArray, begin: int, end: int) -> float:
     return float(oldest + ((first + second) + (third + fourth)) / size)
 
 
+def squares_about(middle: float, values: FloatArray, begin: int, end: int) -> float:
+    """Return the sum of squares of values[begin:end] less the middle."""
+    row = values[begin:end]
+    size = len(row)
+    first = second = third = fourth = 0.0
+    lanes_end = size // 4 * 4
+    for place in range(0, lanes_end, 4):
+        away = row[place] - middle
+        first += away * away
+        away = row[place + 1] - middle
+        second += away * away
+        away = row[place + 2] - middle
+        third += away * away
+        away = row[place + 3] - middle
+        fourth += away * away
+    for place in range(lanes_end, size):
+        away = row[place] - middle
+        first += away * away
+    return float((first + second) + (third + fourth))
+
+
 def weighted_mean(values: FloatArray, begin: int, end: int, weights: FloatArray) -> float:
     """Return the mean of values[begin:end] under weights that sum to 1, oldest first."""
     row = values[begin:end]
