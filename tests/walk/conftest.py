@@ -1,17 +1,26 @@
 """Walk fixtures: seal stored bars, walk an account to the end of them."""
 
+import os
+import subprocess
+import sys
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from datetime import datetime
 
 import pytest
+from django.conf import settings
 from django.core.management import call_command
+from django.db import connection
 
 from execution.queries import next_step
 from marketdata.models import Bar, Stream
 from marketdata.services.ingest_bars import seal_instants
+from marketdata.services.load_sample import load_sample
 from tests.walk.facts import BEGIN, END, STOCKS, Facts, facts, forget
+from tests.walk.replays import THREE, YEAR, Start, kill_group, sandboxes
+from tradingsite import env
 from tradingsite.pipelines import trading
+from tradingsite.sandbox import database
 
 
 @pytest.fixture
@@ -56,3 +65,34 @@ def walk_until_idle(account_id: int) -> None:
     """Walk the account until its record asks for nothing."""
     while next_step(account_id) is not None:
         trading.walk(account_id)
+
+
+@pytest.fixture
+def replay() -> Iterator[Start]:
+    """Return a starter of the command on the test's own database; nothing outlives the test."""
+    load_sample()
+    url = env.with_database_name(env.database_url(), connection.settings_dict["NAME"])
+    started: list[subprocess.Popen[str]] = []
+
+    def start(*arguments: str) -> subprocess.Popen[str]:
+        process = subprocess.Popen(
+            [sys.executable, "manage.py", "replay", *THREE, *YEAR, *arguments],
+            cwd=settings.BASE_DIR,
+            env={
+                **os.environ,
+                "DATABASE_URL": url,
+                "DJANGO_SETTINGS_MODULE": "tradingsite.settings.local",
+            },
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            start_new_session=True,
+        )
+        started.append(process)
+        return process
+
+    yield start
+    for process in started:
+        kill_group(process)
+    for name in sandboxes():
+        database.drop(name)

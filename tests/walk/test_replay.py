@@ -1,86 +1,21 @@
 """`manage.py replay`: the same plan gives the same hashes, whoever dies on the way."""
 
-import json
-import os
-import signal
 import subprocess
-import sys
 import time
-from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import psutil
 import pytest
-from django.conf import settings
-from django.db import connection
 
-from marketdata.services.load_sample import load_sample
-from tradingsite import env
-from tradingsite.sandbox import database
+from tests.walk.replays import Start, finish, kill_group, sandboxes
 
 pytestmark = pytest.mark.django_db(transaction=True, databases=["default", "venue"])
 
-YEAR = ("--timeframe", "1d", "--from", "2005-01-01", "--to", "2005-12-31")
-THREE = ("--instruments", "AAPL,IBM,NASDAQ:MSFT")
 KEYS = {
     *("bars", "scores", "signals", "decisions", "orders", "fills"),
     *("final_equity", "hashes", "latency_ms", "bars_per_second"),
 }
-Start = Callable[..., subprocess.Popen[str]]
-
-
-@pytest.fixture
-def replay() -> Iterator[Start]:
-    """Return a starter of the command on the test's own database; nothing outlives the test."""
-    load_sample()
-    url = env.with_database_name(env.database_url(), connection.settings_dict["NAME"])
-    started: list[subprocess.Popen[str]] = []
-
-    def start(*arguments: str) -> subprocess.Popen[str]:
-        process = subprocess.Popen(
-            [sys.executable, "manage.py", "replay", *THREE, *YEAR, *arguments],
-            cwd=settings.BASE_DIR,
-            env={
-                **os.environ,
-                "DATABASE_URL": url,
-                "DJANGO_SETTINGS_MODULE": "tradingsite.settings.local",
-            },
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-            start_new_session=True,
-        )
-        started.append(process)
-        return process
-
-    yield start
-    for process in started:
-        kill_group(process)
-    for name in sandboxes():
-        database.drop(name)
-
-
-def sandboxes() -> list[str]:
-    with connection.cursor() as cursor:
-        cursor.execute(
-            "SELECT datname FROM pg_database WHERE datname LIKE %s",
-            (database.own_prefix(database.SANDBOX) + "%",),
-        )
-        return [row[0] for row in cursor.fetchall()]
-
-
-def kill_group(process: subprocess.Popen[str]) -> None:
-    if process.poll() is None:
-        os.killpg(process.pid, signal.SIGKILL)
-    process.communicate()
-
-
-def finish(process: subprocess.Popen[str]) -> dict[str, Any]:
-    out, err = process.communicate(timeout=200)
-    assert process.returncode == 0, err[-2000:]
-    answer: dict[str, Any] = json.loads(out)
-    return answer
 
 
 def facts(answer: dict[str, Any]) -> dict[str, Any]:
