@@ -1,6 +1,5 @@
 """Stored bars to scored ones, many at once: what the walk would have scored at each. Pure."""
 
-from bisect import bisect_left
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from math import nan
@@ -15,6 +14,7 @@ from marketdata.indicators.columns import BESIDE
 from marketdata.indicators.fold import (
     Block,
     Extras,
+    Values,
     block_of,
     columns_of,
     lead_length,
@@ -22,7 +22,7 @@ from marketdata.indicators.fold import (
     wants_extras,
 )
 from marketdata.indicators.registry import Indicator
-from mlweights.readings import Layout, Readings, Values
+from mlweights.readings import Layout, Readings
 from mlweights.regimes import regime_of
 
 CODES = 2  # a detector's first outputs: trend and volatility
@@ -134,7 +134,8 @@ def _fold(one: Examined, place: int, first: int, last: int) -> _Fold:
                 values[kind + 2, rows, index] = np.concatenate([[nan], found])[here]
             if place == 0 and index == len(indicators) - 1:
                 codes[rows] = out[:CODES, here].T
-    plain = np.where(np.isnan(values), None, values.astype(object))
+    plain = values.astype(object)
+    plain[np.isnan(values)] = None
     return _Fold(first, len(indicators), plain.tolist(), codes.tolist())
 
 
@@ -143,15 +144,12 @@ def _blocks(
 ) -> Iterator[tuple[Block, int, int]]:
     """Yield every block with bars of `first`…`last`-1: where those begin, and where it ends."""
     opened = series.opened_at
-
-    def block_at(bar: int) -> Block:
-        return block_of(timeframe, from_micros(int(opened[bar])), splits)
-
     while first < last:
-        block = block_at(first)
-        later = range(first + 1, len(series))
-        end = (
-            first + 1 + bisect_left(later, x=True, key=lambda bar, own=block: block_at(bar) != own)
-        )
+        block = block_of(timeframe, from_micros(int(opened[first])), splits)
+        low, end = first + 1, len(series)
+        while low < end:  # blocks follow one another, so halving finds where the next begins
+            middle = (low + end) // 2
+            other = block_of(timeframe, from_micros(int(opened[middle])), splits)
+            low, end = (middle + 1, end) if other == block else (low, middle)
         yield block, first, end
         first = end

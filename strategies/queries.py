@@ -65,7 +65,7 @@ def weights_read(
     if own:
         return dict.fromkeys(instrument_ids, own)
     known = history or weight_history(instrument_ids)
-    found = {}
+    found: dict[int, Mapping[str, WeightSet]] = {}
     for one in instrument_ids:
         dated = known.at(instrument_id=one, timeframe=timeframe, closed_at=as_of)
         found[one] = {regime: weights.weight_set for regime, weights in dated.items()}
@@ -81,12 +81,12 @@ def present_fingerprint(bot: Bot) -> str:
 def _fingerprint(bot: Bot, weights: WeightHistory, regimes: RegimeHistory) -> str:
     strategy = make_strategy(bot.strategy, bot.parameters)
     instruments = {one.pk: str(one) for one in bot.instruments.all()}
-    at = {"timeframe": bot.timeframe, "closed_at": bot.account.stream.sealed_to}
+    as_of = bot.account.stream.sealed_to
     read = weights_read(
         strategy=strategy,
         instrument_ids=list(instruments),
         timeframe=bot.timeframe,
-        as_of=bot.account.stream.sealed_to,
+        as_of=as_of,
         history=weights,
     )
     return fingerprint_of(
@@ -95,7 +95,10 @@ def _fingerprint(bot: Bot, weights: WeightHistory, regimes: RegimeHistory) -> st
         timeframe=bot.timeframe,
         instruments=list(instruments.values()),
         indicators={name for sets in read.values() for one in sets.values() for name in one.names},
-        detectors=[regimes.at(instrument_id=one, **at)[0] for one in instruments],
+        detectors=[
+            regimes.at(instrument_id=one, timeframe=bot.timeframe, closed_at=as_of)[0]
+            for one in instruments
+        ],
     )
 
 
