@@ -5,3 +5,17 @@ class PlumblineError(Exception):
     """A refusal in one line: what is wrong and what to do; `code` is for machines."""
 
     code = "error"
+
+
+# What a plug-in's mistakes raise. A time limit, a lost database or a kill is none of them.
+PLUGIN_FAULTS = (
+    PlumblineError,
+    ArithmeticError,
+    AssertionError,
+    AttributeError,
+    LookupError,
+    NameError,
+    RuntimeError,
+    TypeError,
+    ValueError,
+)

@@ -7,10 +7,11 @@ from decimal import Decimal
 
 from domain.bars import Timeframe
 from domain.decisions import RiskVerdict
+from domain.errors import PLUGIN_FAULTS
 from domain.instruments import InstrumentTerms
 from domain.money import ZERO
 from domain.options import OptionChain
-from domain.orders import client_order_id
+from domain.orders import BUY, SELL, client_order_id
 from domain.portfolio import MarkedPosition, PortfolioSnapshot
 from domain.signals import NO_REGIME, Regime, Score, WeightSet
 from mlweights.readings import Readings
@@ -63,7 +64,8 @@ class BotPlan:
 
 
 FAILED = "the strategy failed"
-MOST_OF_A_REASON = 80
+# As long as the tables keep them.
+MOST_OF_A_HOLD, MOST_OF_A_SIGNAL = 80, 200
 # A score's place: instrument, timeframe, and whose weights.
 ScoreKey = tuple[int, str, str]
 
@@ -231,28 +233,38 @@ def _ask(bot: BotPlan, given: InstantInput) -> tuple[list[_Candidate], Held | No
         context = _context(bot, bar, given)
         try:
             intent = confirmed(
-                bot.strategy.decide(context),
+                _sound(bot.strategy.decide(context), context),
                 context,
                 bot.strategy.params,
                 given.recent.get((bot.id, instrument_id), NO_ENTRIES),
             )
-        except Exception as fault:  # noqa: BLE001 - a plug-in must not stop the other bots
-            intent = Intent(HOLD, f"{FAILED}: {fault!r}"[:MOST_OF_A_REASON])
+        except PLUGIN_FAULTS as fault:  # it must not stop the other bots
+            intent = Intent(HOLD, f"{FAILED}: {fault!r}")
         if bot.is_paused and intent.side != HOLD and not intent.is_exit:
             intent = Intent(HOLD, "the bot is paused: no entries")
         if intent.side == HOLD:
-            left.append((bar, intent.reason))
+            left.append((bar, intent.reason[:MOST_OF_A_HOLD]))
         else:
             strength = context.weight_set.strength_of(context.score or 0)
             wanted.append(
                 _Candidate(
-                    *(bot, bar, intent.side, intent.is_exit, intent.reason, context.position),
+                    *(bot, bar, intent.side, intent.is_exit, intent.reason[:MOST_OF_A_SIGNAL]),
+                    context.position,
                     *(strength, context.weight_set),
                 )
             )
     if not left:
         return wanted, None
     return wanted, Held(bot, tuple(bar for bar, _ in left), tuple(reason for _, reason in left))
+
+
+def _sound(intent: Intent, context: BotContext) -> Intent:
+    """Return the strategy's answer; one that is none, or an exit that adds, is its fault."""
+    if not isinstance(intent, Intent) or intent.side not in (BUY, HOLD, SELL):
+        raise TypeError(f"no intent: {intent!r}"[:60])
+    if intent.is_exit and intent.side * context.position > 0:
+        raise ValueError("an exit on the position's own side would add to it")
+    return intent
 
 
 def _context(bot: BotPlan, bar: ScoredBar, given: InstantInput) -> BotContext:

@@ -5,12 +5,21 @@ costs half a second, so nothing is compiled before a value is wanted; web and be
 """
 
 import hashlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from functools import cache
 from types import CodeType, FunctionType
 from typing import Any
 
+from domain.errors import PlumblineError
+from marketdata.indicators.registry import Indicator
+
 Function = Callable[..., Any]
+
+
+class KernelError(PlumblineError):
+    """A kernel is not the plain scalar code that can be compiled."""
+
+    code = "bad_kernel"
 
 
 @cache
@@ -19,20 +28,14 @@ def compiled(function: Function) -> Function:
 
     Float operations keep their order (no fast maths), so the bits are those of plain Python.
     """
-    from numba import njit  # noqa: PLC0415 - half a second, only where values are computed
-
     ready = _bound(function, {name: compiled(one) for name, one in _called(function).items()})
-    try:
-        kept: Function = njit(cache=True, nogil=True, error_model="numpy")(ready)
-    except RuntimeError:  # no folder can be written: a read-only install without a home
-        kept = njit(nogil=True, error_model="numpy")(ready)
-    return kept
+    return _made(None, ready)
 
 
 @cache
 def over_slots(kernel: Function) -> Function:
     """Return machine code that moves many series by one kernel in one call."""
-    from numba import njit  # noqa: PLC0415 - see above
+    from numba.core.errors import NumbaError  # noqa: PLC0415 - half a second, where it is used
 
     ready = _bound(_over_slots, {"kernel": compiled(kernel)}, f"_{kernel.__name__}_{mark(kernel)}")
     signature = (
@@ -40,9 +43,27 @@ def over_slots(kernel: Function) -> Function:
         " f8[:,:,::1], i8)"
     )
     try:
-        kept: Function = njit(signature, cache=True, nogil=True, error_model="numpy")(ready)
-    except RuntimeError:
-        kept = njit(signature, nogil=True, error_model="numpy")(ready)
+        return _made(signature, ready)
+    except NumbaError as error:
+        said = " ".join(str(error).split())
+        raise KernelError(f"kernel {kernel.__name__} cannot be compiled: {said[-300:]}") from None
+
+
+def make_ready(indicators: Iterable[Indicator]) -> None:
+    """Make the indicators' machine code now, and keep it on disk for every other process."""
+    for indicator in indicators:
+        over_slots(indicator.kernel)
+
+
+def _made(signature: str | None, function: Function) -> Function:
+    """Return machine code, kept on disk if any folder for that can be written."""
+    from numba import njit  # noqa: PLC0415 - see above
+
+    options: dict[str, Any] = {"nogil": True, "error_model": "numpy"}
+    try:
+        kept: Function = njit(signature, cache=True, **options)(function)
+    except RuntimeError:  # a read-only install without a home
+        kept = njit(signature, **options)(function)
     return kept
 
 

@@ -5,6 +5,8 @@ from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from itertools import permutations
 
+import pytest
+
 from domain.bars import Timeframe
 from domain.orders import BUY, SELL
 from domain.portfolio import MarkedPosition
@@ -195,3 +197,27 @@ def test_instant_when_two_bots_read_other_weights_gives_each_its_own_score():
     decide_instant(replace(GIVEN, bots=(one, two), scored=scored))
     assert [context.score for context in one.strategy.seen] == [0]
     assert [context.score for context in two.strategy.seen] == [7]
+
+
+@pytest.mark.parametrize(
+    ("answer", "said"),
+    [
+        (None, "TypeError('no intent: None')"),
+        (7, "TypeError('no intent: 7')"),
+        (Intent(7, "seven"), 'TypeError("no intent: Intent(side=7'),
+        (Intent(BUY, "more", is_exit=True), "ValueError(\"an exit on the position's own side"),
+    ],
+)
+def test_instant_when_a_strategy_answers_nonsense_holds_and_says_so(answer: object, said: str):
+    odd = bot("odd", {"ACME": answer}, 1)
+    given = replace(GIVEN, bots=(odd,), portfolio=portfolio(positions=(held(1, "odd", 5),)))
+    result = decide_instant(given)
+    assert result.decided == ()
+    assert said in result.holds[0].reasons[0]
+    assert len(result.holds[0].reasons[0]) <= 80
+
+
+def test_instant_when_reasons_are_endless_keeps_what_the_tables_take():
+    bots = (bot("one", {"ACME": Intent(BUY, "x" * 999), "BOLT": Intent(HOLD, "y" * 999)}),)
+    result = decide_instant(replace(GIVEN, bots=bots))
+    assert (result.decided[0].reason, result.holds[0].reasons) == ("x" * 200, ("y" * 80,))

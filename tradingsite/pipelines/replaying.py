@@ -15,8 +15,11 @@ from django.db import connection, transaction
 
 from domain.bars import Timeframe
 from domain.errors import PlumblineError
+from domain.signals import DEFAULT_WEIGHTS
 from execution.queries import accounts_with_work, decided_to, frozen_accounts, next_step
 from execution.services.open_account import open_account
+from marketdata.indicators.compiled import make_ready
+from marketdata.indicators.registry import make_indicator
 from marketdata.models import Instrument, Stream
 from marketdata.queries import find_instruments
 from marketdata.services.ingest_bars import seal_instants
@@ -298,6 +301,11 @@ def _prepare(name: str, plan: ReplayPlan, progress: Progress) -> None:
                 progress("going on where the last run of this replay stopped")
                 return
         database.drop(name)
+    progress("making machine code of the indicators")
+    for spec in plan.bots:
+        sets = make_strategy(spec.strategy, spec.parameters).weight_sets().values()
+        names = {name for own in sets for name in own.names} | {*DEFAULT_WEIGHTS.names, "regime"}
+        make_ready(make_indicator(name.partition("@")[0]) for name in sorted(names))
     progress("making the sandbox")
     database.create(name)
     database.copy_market(name, plan.instruments, plan.timeframes, plan.until)

@@ -8,7 +8,6 @@ from itertools import groupby
 
 import numpy as np
 import structlog
-from django.db import DatabaseError
 
 from domain.bars import (
     Bar,
@@ -19,6 +18,7 @@ from domain.bars import (
     series_of,
     to_micros,
 )
+from domain.errors import PLUGIN_FAULTS
 from domain.instruments import InstrumentTerms
 from execution.trade_cycle import ScoredBar, ScoreKey, score_instant, score_over_hole
 from marketdata.indicators.fold import (
@@ -150,9 +150,7 @@ class Folds:
         self.failures = {}
         try:
             return self._score(wanted, closed_at=closed_at, sealed_to=sealed_to)
-        except DatabaseError:
-            raise
-        except Exception:
+        except PLUGIN_FAULTS:
             log.exception("scoring failed", closed_at=closed_at.isoformat())
         self._lines.clear()  # steps may be half done
         self._panels.clear()
@@ -160,9 +158,7 @@ class Folds:
         for one in wanted:
             try:
                 scored |= Folds()._score([one], closed_at=closed_at, sealed_to=sealed_to)
-            except DatabaseError:
-                raise
-            except Exception as fault:  # noqa: BLE001 - named below, and alerted
+            except PLUGIN_FAULTS as fault:
                 self.failures[one.key] = f"an indicator failed: {fault!r}"[:200]
         return scored
 

@@ -1,8 +1,9 @@
 """Machine code: marked by everything it is made of, the bits of plain Python."""
 
 import numpy as np
+import pytest
 
-from marketdata.indicators.compiled import compiled, mark
+from marketdata.indicators.compiled import KernelError, compiled, mark, over_slots
 from marketdata.indicators.windows import highest, lowest, window_sum
 
 FACTOR = 2.0
@@ -47,3 +48,14 @@ def test_window_sum_when_taken_of_a_longer_array_has_the_same_bits() -> None:
     total = window_sum(values, 100, 150)
     assert total == window_sum(values[100:150].copy(), 0, 50)
     assert total == window_sum(np.concatenate([np.zeros(1), values]), 101, 151)
+
+
+def objects_kernel(bars, start, first, last, state, numbers, out):
+    for i in range(first, last):
+        out[0, i - first] = len({str(i): object()})
+
+
+def test_kernel_when_it_is_no_scalar_code_is_refused_in_one_line() -> None:
+    with pytest.raises(KernelError, match="objects_kernel cannot be compiled") as refused:
+        over_slots(objects_kernel)
+    assert "\n" not in str(refused.value)
