@@ -5,7 +5,7 @@ from math import nan, sqrt
 
 from marketdata.indicators.columns import CLOSE
 from marketdata.indicators.registry import INDICATORS, Indicator, IndicatorParams, ranged
-from marketdata.indicators.windows import squashed, travelled, window_mean
+from marketdata.indicators.windows import blank, squashed, window_means, window_travels
 
 
 @dataclass(frozen=True)
@@ -41,13 +41,12 @@ def sma(params: SmaParams = DEFAULT) -> Indicator:
 def sma_kernel(bars, start, first, last, _state, numbers, out):  # type: ignore[no-untyped-def]
     """Average the window afresh at every bar."""
     close, period = bars[CLOSE], int(numbers[0])
-    for i in range(first, last):
-        average = normalised = nan
-        begin = i + 1 - period
-        if begin >= start:
-            average = window_mean(close, begin, i + 1)
-            # the way of a random walk grows with the square root of its steps
-            move = travelled(close, begin, i + 1) / (period - 1)
-            normalised = squashed(close[i] - average, sqrt(period) * move)
-        out[0, i - first] = average
-        out[1, i - first] = normalised
+    whole = min(max(first, start + period - 1), last)
+    blank(out, whole - first)
+    average, normalised = out[0, whole - first :], out[1, whole - first :]
+    window_means(close, whole, last, period, average)
+    window_travels(close, whole, last, period - 1, normalised)
+    # the way of a random walk grows with the square root of its steps
+    reach = sqrt(period) / (period - 1)
+    for i in range(last - whole):
+        normalised[i] = squashed(close[whole + i] - average[i], reach * normalised[i])

@@ -3,9 +3,135 @@
 Plain functions, compiled together with the kernel that calls them.
 """
 
-from math import inf, log
+from math import inf, log, nan
 
 from domain.bars import FloatArray
+
+# Windows of many bars are taken side by side, in pieces that stay in the nearest cache: each bar's
+# own additions keep one order, oldest first, whatever the piece.
+TILE = 512
+
+
+def window_sums(values: FloatArray, begin: int, end: int, period: int, into: FloatArray) -> None:
+    """Write the sum of the last `period` values at each of the bars begin…end-1, afresh."""
+    for tile in range(begin, end, TILE):
+        size = min(TILE, end - tile)
+        sums = into[tile - begin : tile - begin + size]
+        for place in range(size):
+            sums[place] = 0.0
+        fours = period // 4 * 4
+        for back in range(0, fours, 4):  # four at once: fewer turns through the cache
+            row = values[tile + 1 - period + back : tile + 4 - period + back + size]
+            for place in range(size):
+                some = ((sums[place] + row[place]) + row[place + 1]) + row[place + 2]
+                sums[place] = some + row[place + 3]
+        for back in range(fours, period):
+            row = values[tile + 1 - period + back : tile + 1 - period + back + size]
+            for place in range(size):
+                sums[place] += row[place]
+
+
+def window_means(values: FloatArray, begin: int, end: int, period: int, into: FloatArray) -> None:
+    """Write the mean of the last `period` values: exactly the value when all are equal."""
+    for tile in range(begin, end, TILE):
+        size = min(TILE, end - tile)
+        means = into[tile - begin : tile - begin + size]
+        oldest = values[tile + 1 - period : tile + 1 - period + size]
+        for place in range(size):
+            means[place] = 0.0
+        fours = period // 4 * 4
+        for back in range(0, fours, 4):
+            row = values[tile + 1 - period + back : tile + 4 - period + back + size]
+            for place in range(size):
+                base = oldest[place]
+                some = (means[place] + (row[place] - base)) + (row[place + 1] - base)
+                means[place] = (some + (row[place + 2] - base)) + (row[place + 3] - base)
+        for back in range(fours, period):
+            row = values[tile + 1 - period + back : tile + 1 - period + back + size]
+            for place in range(size):
+                means[place] += row[place] - oldest[place]
+        for place in range(size):
+            means[place] = oldest[place] + means[place] / period
+
+
+def window_travels(values: FloatArray, begin: int, end: int, steps: int, into: FloatArray) -> None:
+    """Write how far the values moved over the last `steps` steps, up and down alike."""
+    for tile in range(begin, end, TILE):
+        size = min(TILE, end - tile)
+        ways = into[tile - begin : tile - begin + size]
+        for place in range(size):
+            ways[place] = 0.0
+        fours = steps // 4 * 4
+        for back in range(0, fours, 4):
+            row = values[tile - steps + back : tile + 4 - steps + back + size]
+            for place in range(size):
+                some = ways[place] + abs(row[place + 1] - row[place])
+                some += abs(row[place + 2] - row[place + 1])
+                some += abs(row[place + 3] - row[place + 2])
+                ways[place] = some + abs(row[place + 4] - row[place + 3])
+        for back in range(fours, steps):
+            row = values[tile - steps + back : tile + 1 - steps + back + size]
+            for place in range(size):
+                ways[place] += abs(row[place + 1] - row[place])
+
+
+def window_highs(values: FloatArray, begin: int, end: int, period: int, into: FloatArray) -> None:
+    """Write the greatest of the last `period` values."""
+    for tile in range(begin, end, TILE):
+        size = min(TILE, end - tile)
+        best = into[tile - begin : tile - begin + size]
+        row = values[tile + 1 - period : tile + 1 - period + size]
+        for place in range(size):
+            best[place] = row[place]
+        fours = 1 + (period - 1) // 4 * 4
+        for back in range(1, fours, 4):
+            row = values[tile + 1 - period + back : tile + 4 - period + back + size]
+            for place in range(size):
+                first = greater(row[place], row[place + 1])
+                second = greater(row[place + 2], row[place + 3])
+                best[place] = greater(best[place], greater(first, second))
+        for back in range(fours, period):
+            row = values[tile + 1 - period + back : tile + 1 - period + back + size]
+            for place in range(size):
+                best[place] = greater(best[place], row[place])
+
+
+def window_lows(values: FloatArray, begin: int, end: int, period: int, into: FloatArray) -> None:
+    """Write the least of the last `period` values."""
+    for tile in range(begin, end, TILE):
+        size = min(TILE, end - tile)
+        best = into[tile - begin : tile - begin + size]
+        row = values[tile + 1 - period : tile + 1 - period + size]
+        for place in range(size):
+            best[place] = row[place]
+        fours = 1 + (period - 1) // 4 * 4
+        for back in range(1, fours, 4):
+            row = values[tile + 1 - period + back : tile + 4 - period + back + size]
+            for place in range(size):
+                first = lesser(row[place], row[place + 1])
+                second = lesser(row[place + 2], row[place + 3])
+                best[place] = lesser(best[place], lesser(first, second))
+        for back in range(fours, period):
+            row = values[tile + 1 - period + back : tile + 1 - period + back + size]
+            for place in range(size):
+                best[place] = lesser(best[place], row[place])
+
+
+def greater(first: float, second: float) -> float:
+    """Return the greater of two: max() without its care for NaN, which keeps loops scalar."""
+    return first if first > second else second
+
+
+def lesser(first: float, second: float) -> float:
+    """Return the lesser of two, see `greater`."""
+    return first if first < second else second
+
+
+def blank(out: FloatArray, size: int) -> None:
+    """Write NaN into the first `size` columns of every row: bars that have no value yet."""
+    for row in range(out.shape[0]):
+        for place in range(size):
+            out[row, place] = nan
 
 
 def window_sum(values: FloatArray, begin: int, end: int) -> float:
