@@ -1,11 +1,12 @@
 """Bollinger bands (Bollinger 2001): where the close lies between mean plus and minus k sigma."""
 
 from dataclasses import dataclass
-from math import nan, sqrt
+from math import sqrt
 
+from domain.bars import FloatArray
 from marketdata.indicators.columns import CLOSE
 from marketdata.indicators.registry import INDICATORS, Indicator, IndicatorParams, ranged
-from marketdata.indicators.windows import held, squares_about, window_mean
+from marketdata.indicators.windows import blank, greater, lesser, window_means, window_squares
 
 # Sums of squares between these lost nothing to underflow and none overflowed.
 SMALLEST, LARGEST = 1e-250, 1e300
@@ -46,32 +47,38 @@ def bollinger_kernel(bars, start, first, last, _state, numbers, out):  # type: i
     """Sum the window afresh at every bar, oldest first."""
     close = bars[CLOSE]
     period, deviations = int(numbers[0]), numbers[1]
-    for i in range(first, last):
-        place = i - first
-        begin = i + 1 - period
-        if begin < start:
-            for row in range(6):
-                out[row, place] = nan
-            continue
-        middle = window_mean(close, begin, i + 1)  # of equal closes exactly the close
-        squares = squares_about(middle, close, begin, i + 1)
-        if SMALLEST < squares < LARGEST:
-            spread = sqrt(squares / period)
-        else:  # huge or tiny prices: in units of the widest, so that squares stay numbers
-            widest = 0.0
-            for k in range(begin, i + 1):
-                widest = max(widest, abs(close[k] - middle))
-            spread = squares = 0.0
-            if widest > 0.0:
-                for k in range(begin, i + 1):
-                    away = (close[k] - middle) / widest
-                    squares += away * away
-                spread = widest * sqrt(squares / period)
-        half = deviations * spread
-        place_in_band = (close[i] - middle) / half if half > 0.0 else 0.0
-        out[0, place] = 0.5 + 0.5 * place_in_band
-        out[1, place] = middle + half
-        out[2, place] = middle
-        out[3, place] = middle - half
-        out[4, place] = 2.0 * (half / middle) if middle != 0.0 else 0.0
-        out[5, place] = held(place_in_band, -1.0, 1.0)
+    whole = min(max(first, start + period - 1), last)
+    blank(out, whole - first)
+    upper, middle, lower = out[1, whole - first :], out[2, whole - first :], out[3, whole - first :]
+    percent, width = out[0, whole - first :], out[4, whole - first :]
+    normalised = out[5, whole - first :]
+    squares, half = percent, width  # until the end
+    window_means(close, whole, last, period, middle)  # of equal closes exactly the close
+    window_squares(close, whole, last, period, middle, squares)
+    for place in range(last - whole):
+        half[place] = deviations * sqrt(squares[place] / period)
+    for place in range(last - whole):
+        if not SMALLEST < squares[place] < LARGEST:
+            end = whole + place + 1
+            half[place] = deviations * scaled_spread(close[end - period : end], middle[place])
+    for place in range(last - whole):
+        centre, reach = middle[place], half[place]
+        beside = (close[whole + place] - centre) / reach if reach > 0.0 else 0.0
+        percent[place] = 0.5 + 0.5 * beside
+        upper[place] = centre + reach
+        lower[place] = centre - reach
+        width[place] = 2.0 * (reach / centre) if centre != 0.0 else 0.0
+        normalised[place] = lesser(greater(beside, -1.0), 1.0)
+
+
+def scaled_spread(row: FloatArray, middle: float) -> float:
+    """Return the deviation in units of the widest, so that squares of any prices stay numbers."""
+    widest = squares = 0.0
+    for price in row:
+        widest = max(widest, abs(price - middle))
+    if widest == 0.0:
+        return 0.0
+    for price in row:
+        away = (price - middle) / widest
+        squares += away * away
+    return float(widest * sqrt(squares / len(row)))

@@ -3,9 +3,14 @@
 from dataclasses import dataclass
 from math import isnan, nan
 
+from domain.bars import FloatArray
 from marketdata.indicators.columns import CLOSE, HIGH, LOW, VOLUME
 from marketdata.indicators.registry import INDICATORS, Indicator, IndicatorParams, ranged
-from marketdata.indicators.windows import window_sum
+from marketdata.indicators.windows import ROOM, blank, keep, window_sum, window_sums
+
+# Flows between these lost nothing to underflow and none overflowed.
+SMALLEST, LARGEST = 1e-250, 1e300
+ROUNDING = 1e-13  # a smaller change of price is a rounding of equal sums
 
 
 @dataclass(frozen=True)
@@ -32,33 +37,56 @@ def mfi(params: MfiParams = DEFAULT) -> Indicator:
         kernel=mfi_kernel,
         numbers=(float(params.period),),
         lookback=params.period + 1,
+        size=2 * (params.period - 1 + ROOM),
     )
 
 
-def mfi_kernel(bars, start, first, last, _state, numbers, out):  # type: ignore[no-untyped-def]
-    """Sum the window afresh at every bar, oldest first."""
+def mfi_kernel(bars, start, first, last, state, numbers, out):  # type: ignore[no-untyped-def]
+    """Sum the window afresh at every bar, oldest first; the state holds its flows."""
     highs, lows, closes, volume = bars[HIGH], bars[LOW], bars[CLOSE], bars[VOLUME]
     period = int(numbers[0])
-    for i in range(first, last):
-        raw = normalised = nan
-        begin = i + 1 - period
-        if begin > start:
-            total = window_sum(volume, begin, i + 1)
-            gained = lost = 0.0
-            if total > 0.0:
-                before = (highs[begin - 1] + lows[begin - 1] + closes[begin - 1]) / 3.0
-                for k in range(begin, i + 1):
-                    typical = (highs[k] + lows[k] + closes[k]) / 3.0
-                    # price times share of volume: price times volume may be too large a number
-                    flow = abs(typical) * (volume[k] / total)
-                    change = typical - before
-                    if abs(change) > 1e-13 * abs(typical):  # else a rounding of equal sums
-                        gained += flow if change > 0.0 else 0.0
-                        lost += flow if change < 0.0 else 0.0
-                    before = typical
-            if not isnan(total):
-                moved = gained + lost
-                raw = 100.0 * (gained / moved) if moved > 0.0 else 50.0
-                normalised = raw / 50.0 - 1.0
-        out[0, i - first] = raw
-        out[1, i - first] = normalised
+    kept = period - 1
+    signed, whole = state[: kept + ROOM], state[kept + ROOM :]
+    for begin in range(first, last, ROOM):
+        size = min(ROOM, last - begin)
+        for i in range(max(begin, start + 1), begin + size):
+            price = highs[i] + lows[i] + closes[i]  # three times the typical one
+            change = price - (highs[i - 1] + lows[i - 1] + closes[i - 1])
+            flow = abs(price) * volume[i]
+            sign = 1.0 if change > 0.0 else -1.0
+            if abs(change) <= ROUNDING * abs(price):
+                sign = 0.0
+            signed[kept + i - begin] = sign * flow
+            whole[kept + i - begin] = abs(sign) * flow
+        moved = out[0, begin - first : begin - first + size]
+        normalised = out[1, begin - first : begin - first + size]
+        window_sums(whole, kept, kept + size, period, moved)
+        window_sums(signed, kept, kept + size, period, normalised)
+        for place in range(size):
+            normalised[place] /= moved[place]
+        for place in range(max(start + period - begin, 0), size):
+            if not SMALLEST < moved[place] < LARGEST:
+                normalised[place] = shared_flow(bars, begin + place + 1 - period, begin + place + 1)
+        for place in range(size):
+            moved[place] = 50.0 + 50.0 * normalised[place]
+        keep(signed, size)
+        keep(whole, size)
+    blank(out, min(max(start + period - first, 0), last - first))
+
+
+def shared_flow(bars: FloatArray, begin: int, end: int) -> float:
+    """Return net flow over all flow with volumes as shares: for numbers too large to multiply."""
+    highs, lows, closes, volume = bars[HIGH], bars[LOW], bars[CLOSE], bars[VOLUME]
+    total = window_sum(volume, begin, end)
+    net = moved = 0.0
+    if total > 0.0:
+        for k in range(begin, end):
+            price = highs[k] + lows[k] + closes[k]
+            flow = abs(price) * (volume[k] / total)
+            change = price - (highs[k - 1] + lows[k - 1] + closes[k - 1])
+            if abs(change) > ROUNDING * abs(price):
+                net += flow if change > 0.0 else -flow
+                moved += flow
+    if isnan(total):
+        return nan
+    return float(net / moved) if moved > 0.0 else 0.0

@@ -1,10 +1,10 @@
 """On-balance volume (Granville 1963) of a window: volume signed by the change of the close."""
 
 from dataclasses import dataclass
-from math import nan
 
 from marketdata.indicators.columns import CLOSE, VOLUME
 from marketdata.indicators.registry import INDICATORS, Indicator, IndicatorParams, ranged
+from marketdata.indicators.windows import ROOM, blank, keep, window_sums
 
 
 @dataclass(frozen=True)
@@ -33,24 +33,27 @@ def obv(params: ObvParams = DEFAULT) -> Indicator:
         warmup=params.period,
         kernel=obv_kernel,
         numbers=(float(params.period),),
-        lookback=params.period + 1,
+        lookback=params.period,
+        size=params.period - 1 + ROOM,
     )
 
 
-def obv_kernel(bars, start, first, last, _state, numbers, out):  # type: ignore[no-untyped-def]
-    """Sum the window afresh at every bar, oldest first."""
+def obv_kernel(bars, start, first, last, state, numbers, out):  # type: ignore[no-untyped-def]
+    """Sum the window afresh at every bar, oldest first; the state holds its signed volumes."""
     close, volume, period = bars[CLOSE], bars[VOLUME], int(numbers[0])
-    for i in range(first, last):
-        raw = normalised = nan
-        begin = i + 1 - period
-        if begin > start:
-            signed = total = 0.0
-            for k in range(begin, i + 1):
-                total += volume[k]
-                rose = 1.0 if close[k] > close[k - 1] else 0.0
-                fell = 1.0 if close[k] < close[k - 1] else 0.0
-                signed += (rose - fell) * volume[k]  # NaN, not available, stays NaN
-            raw = signed
-            normalised = signed / total if total != 0.0 else 0.0
-        out[0, i - first] = raw
-        out[1, i - first] = normalised
+    kept = period - 1
+    for begin in range(first, last, ROOM):
+        size = min(ROOM, last - begin)
+        for i in range(max(begin, start + 1), begin + size):
+            rose = 1.0 if close[i] > close[i - 1] else 0.0
+            fell = 1.0 if close[i] < close[i - 1] else 0.0
+            state[kept + i - begin] = (rose - fell) * volume[i]  # NaN, not available, stays NaN
+        window_sums(state, kept, kept + size, period, out[0, begin - first :])
+        keep(state, size)
+    whole = min(max(first, start + period), last)
+    blank(out, whole - first)
+    raw, normalised = out[0, whole - first :], out[1, whole - first :]
+    window_sums(volume, whole, last, period, normalised)
+    for place in range(last - whole):
+        total = normalised[place]
+        normalised[place] = raw[place] / total if total != 0.0 else 0.0

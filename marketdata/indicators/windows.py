@@ -10,6 +10,9 @@ from domain.bars import FloatArray
 # Windows of many bars are taken side by side, in pieces that stay in the nearest cache: each bar's
 # own additions keep one order, oldest first, whatever the piece.
 TILE = 512
+# What costs more than an addition is worked out once a bar and kept in `state`: as many terms as
+# the next bar's window reaches back, then room for those of the bars taken side by side.
+ROOM = 256
 
 
 def window_sums(values: FloatArray, begin: int, end: int, period: int, into: FloatArray) -> None:
@@ -75,6 +78,31 @@ def window_travels(values: FloatArray, begin: int, end: int, steps: int, into: F
                 ways[place] += abs(row[place + 1] - row[place])
 
 
+def window_squares(
+    values: FloatArray, begin: int, end: int, period: int, middles: FloatArray, into: FloatArray
+) -> None:
+    """Write the sum of squares of the last `period` values less each bar's own middle."""
+    for tile in range(begin, end, TILE):
+        size = min(TILE, end - tile)
+        squares = into[tile - begin : tile - begin + size]
+        middle = middles[tile - begin : tile - begin + size]
+        for place in range(size):
+            squares[place] = 0.0
+        fours = period // 4 * 4
+        for back in range(0, fours, 4):
+            row = values[tile + 1 - period + back : tile + 4 - period + back + size]
+            for place in range(size):
+                first, second = row[place] - middle[place], row[place + 1] - middle[place]
+                third, fourth = row[place + 2] - middle[place], row[place + 3] - middle[place]
+                some = (squares[place] + first * first) + second * second
+                squares[place] = (some + third * third) + fourth * fourth
+        for back in range(fours, period):
+            row = values[tile + 1 - period + back : tile + 1 - period + back + size]
+            for place in range(size):
+                away = row[place] - middle[place]
+                squares[place] += away * away
+
+
 def window_highs(values: FloatArray, begin: int, end: int, period: int, into: FloatArray) -> None:
     """Write the greatest of the last `period` values."""
     for tile in range(begin, end, TILE):
@@ -117,6 +145,37 @@ def window_lows(values: FloatArray, begin: int, end: int, period: int, into: Flo
                 best[place] = lesser(best[place], row[place])
 
 
+def window_weighted(
+    values: FloatArray, begin: int, end: int, weights: FloatArray, into: FloatArray
+) -> None:
+    """Write the mean of the last values under weights that sum to 1, oldest first."""
+    period = len(weights)
+    for tile in range(begin, end, TILE):
+        size = min(TILE, end - tile)
+        means = into[tile - begin : tile - begin + size]
+        oldest = values[tile + 1 - period : tile + 1 - period + size]
+        for place in range(size):
+            means[place] = 0.0
+        fours = period // 4 * 4
+        for back in range(0, fours, 4):
+            row = values[tile + 1 - period + back : tile + 4 - period + back + size]
+            first, second = weights[back], weights[back + 1]
+            third, fourth = weights[back + 2], weights[back + 3]
+            for place in range(size):
+                base = oldest[place]
+                some = means[place] + first * (row[place] - base)
+                some += second * (row[place + 1] - base)
+                some += third * (row[place + 2] - base)
+                means[place] = some + fourth * (row[place + 3] - base)
+        for back in range(fours, period):
+            row = values[tile + 1 - period + back : tile + 1 - period + back + size]
+            weight = weights[back]
+            for place in range(size):
+                means[place] += weight * (row[place] - oldest[place])
+        for place in range(size):
+            means[place] = oldest[place] + means[place]
+
+
 def greater(first: float, second: float) -> float:
     """Return the greater of two: max() without its care for NaN, which keeps loops scalar."""
     return first if first > second else second
@@ -125,6 +184,15 @@ def greater(first: float, second: float) -> float:
 def lesser(first: float, second: float) -> float:
     """Return the lesser of two, see `greater`."""
     return first if first < second else second
+
+
+def keep(row: FloatArray, size: int) -> None:
+    """Move a row down by `size` new terms: what lay behind its room is next to be reached back to.
+
+    A row is what a window reaches back to, then ROOM.
+    """
+    for place in range(len(row) - ROOM):
+        row[place] = row[place + size]
 
 
 def blank(out: FloatArray, size: int) -> None:
@@ -167,27 +235,6 @@ def window_mean(values: FloatArray, begin: int, end: int) -> float:
     for place in range(lanes_end, size):
         first += row[place] - oldest
     return float(oldest + ((first + second) + (third + fourth)) / size)
-
-
-def squares_about(middle: float, values: FloatArray, begin: int, end: int) -> float:
-    """Return the sum of squares of values[begin:end] less the middle."""
-    row = values[begin:end]
-    size = len(row)
-    first = second = third = fourth = 0.0
-    lanes_end = size // 4 * 4
-    for place in range(0, lanes_end, 4):
-        away = row[place] - middle
-        first += away * away
-        away = row[place + 1] - middle
-        second += away * away
-        away = row[place + 2] - middle
-        third += away * away
-        away = row[place + 3] - middle
-        fourth += away * away
-    for place in range(lanes_end, size):
-        away = row[place] - middle
-        first += away * away
-    return float((first + second) + (third + fourth))
 
 
 def weighted_mean(values: FloatArray, begin: int, end: int, weights: FloatArray) -> float:
