@@ -1,11 +1,17 @@
 """Hull moving average (Hull 2005): weighted averages set against each other's lag."""
 
 from dataclasses import dataclass
-from math import isqrt, nan
+from math import isqrt
 
 from marketdata.indicators.columns import CLOSE
 from marketdata.indicators.registry import INDICATORS, Indicator, IndicatorParams, ranged
-from marketdata.indicators.windows import linear_weights, squashed, travelled, weighted_mean
+from marketdata.indicators.windows import (
+    blank,
+    linear_weights,
+    squashed,
+    window_travels,
+    window_weighted,
+)
 
 BEFORE, SIZE = range(2)
 
@@ -61,16 +67,15 @@ def hull_weights(period: int) -> tuple[float, ...]:
 def hma_kernel(bars, start, first, last, state, weights, out):  # type: ignore[no-untyped-def]
     """Weigh the window afresh at every bar."""
     close, size = bars[CLOSE], len(weights)
+    whole = min(max(first, start + size - 1), last)
+    average, normalised = out[0, whole - first :], out[1, whole - first :]
+    window_weighted(close, whole, last, weights, average)
+    window_travels(close, whole, last, size - 1, normalised)
     before = state[BEFORE]
-    for i in range(first, last):
-        average = normalised = nan
-        begin = i + 1 - size
-        if begin >= start:
-            now = weighted_mean(close, begin, i + 1, weights)
-            if begin > start:  # the step needs one bar more than the average
-                average = now
-                normalised = squashed(now - before, travelled(close, begin, i + 1) / (size - 1))
-            before = now
-        out[0, i - first] = average
-        out[1, i - first] = normalised
+    for place in range(last - whole):
+        now = average[place]
+        normalised[place] = squashed(now - before, normalised[place] / (size - 1))
+        before = now
     state[BEFORE] = before
+    # the step needs one bar more than the average
+    blank(out, min(max(start + size - first, 0), last - first))

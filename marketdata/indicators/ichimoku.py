@@ -1,12 +1,11 @@
 """Ichimoku (Hosoda 1969): midpoints of three windows, and the cloud that they cast forward."""
 
 from dataclasses import dataclass
-from math import nan
 
 from domain.bars import FloatArray
 from marketdata.indicators.columns import CLOSE, HIGH, LOW
 from marketdata.indicators.registry import INDICATORS, Indicator, IndicatorParams, ranged
-from marketdata.indicators.windows import highest, lowest, squashed
+from marketdata.indicators.windows import blank, squashed, window_highs, window_lows
 
 
 @dataclass(frozen=True)
@@ -53,9 +52,20 @@ def ichimoku(params: IchimokuParams = DEFAULT) -> Indicator:
     )
 
 
-def middle(highs: FloatArray, lows: FloatArray, begin: int, end: int) -> float:
-    """Return the midpoint between the highest high and the lowest low of the bars begin…end-1."""
-    return 0.5 * highest(highs, begin, end) + 0.5 * lowest(lows, begin, end)
+def window_middles(
+    highs: FloatArray,
+    lows: FloatArray,
+    begin: int,
+    end: int,
+    period: int,
+    into: FloatArray,
+    spare: FloatArray,
+) -> None:
+    """Write the midpoints between the highest high and the lowest low of the last bars."""
+    window_highs(highs, begin, end, period, into)
+    window_lows(lows, begin, end, period, spare)
+    for place in range(end - begin):
+        into[place] = 0.5 * into[place] + 0.5 * spare[place]
 
 
 def ichimoku_kernel(bars, start, first, last, _state, numbers, out):  # type: ignore[no-untyped-def]
@@ -63,22 +73,27 @@ def ichimoku_kernel(bars, start, first, last, _state, numbers, out):  # type: ig
     high, low, close = bars[HIGH], bars[LOW], bars[CLOSE]
     short, medium, long = int(numbers[0]), int(numbers[1]), int(numbers[2])
     away = int(numbers[3])
-    for i in range(first, last):
-        tenkan = kijun = span_a = span_b = chikou = normalised = nan
-        cast = i + 1 - away  # one past the bar whose cloud lies at this one
-        if cast - long >= start:
-            tenkan = middle(high, low, i + 1 - short, i + 1)
-            top, bottom = highest(high, i + 1 - medium, i + 1), lowest(low, i + 1 - medium, i + 1)
-            kijun, height = 0.5 * top + 0.5 * bottom, top - bottom
-            span_a = 0.5 * middle(high, low, cast - short, cast)
-            span_a += 0.5 * middle(high, low, cast - medium, cast)
-            span_b = middle(high, low, cast - long, cast)
-            chikou = close[i] - close[i - away]
-            above = squashed(close[i] - (0.5 * span_a + 0.5 * span_b), height)
-            normalised = (above + squashed(tenkan - kijun, height) + squashed(chikou, height)) / 3.0
-        out[0, i - first] = tenkan
-        out[1, i - first] = kijun
-        out[2, i - first] = span_a
-        out[3, i - first] = span_b
-        out[4, i - first] = chikou
-        out[5, i - first] = normalised
+    whole = min(max(first, start + long + away - 1), last)
+    blank(out, whole - first)
+    tenkan, kijun = out[0, whole - first :], out[1, whole - first :]
+    span_a, span_b = out[2, whole - first :], out[3, whole - first :]
+    chikou, normalised = out[4, whole - first :], out[5, whole - first :]
+    begin, end = whole - away, last - away  # the bars whose clouds lie at these
+    window_middles(high, low, begin, end, short, span_a, chikou)
+    window_middles(high, low, begin, end, medium, span_b, chikou)
+    for place in range(last - whole):
+        span_a[place] = 0.5 * span_a[place] + 0.5 * span_b[place]
+    window_middles(high, low, begin, end, long, span_b, chikou)
+    window_middles(high, low, whole, last, short, tenkan, chikou)
+    window_highs(high, whole, last, medium, kijun)
+    window_lows(low, whole, last, medium, chikou)
+    now, before = close[whole:last], close[begin:end]
+    for place in range(last - whole):
+        top, bottom = kijun[place], chikou[place]
+        height = top - bottom
+        kijun[place] = 0.5 * top + 0.5 * bottom
+        chikou[place] = now[place] - before[place]
+        cloud = 0.5 * span_a[place] + 0.5 * span_b[place]
+        some = squashed(now[place] - cloud, height)
+        some += squashed(tenkan[place] - kijun[place], height)
+        normalised[place] = (some + squashed(chikou[place], height)) / 3.0

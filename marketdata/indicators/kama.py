@@ -1,11 +1,11 @@
 """Kaufman's adaptive moving average (Kaufman 1995): quick in a straight market, slow in noise."""
 
 from dataclasses import dataclass
-from math import ceil, nan, sqrt
+from math import ceil, sqrt
 
 from marketdata.indicators.columns import CLOSE
 from marketdata.indicators.registry import INDICATORS, Indicator, IndicatorParams, ranged
-from marketdata.indicators.windows import squashed, travelled
+from marketdata.indicators.windows import blank, lesser, squashed, window_travels
 
 AVERAGE, MOVE, SIZE = range(3)
 QUICK, SLOW = 2.0 / (2.0 + 1.0), 2.0 / (30.0 + 1.0)  # Kaufman's: averages of 2 and of 30 bars
@@ -47,29 +47,32 @@ def kama_kernel(bars, start, first, last, state, numbers, out):  # type: ignore[
     """Step the averages of close and of move by a share that follows the efficiency."""
     close, period = bars[CLOSE], int(numbers[0])
     reach = sqrt(period)  # a random walk's way grows with the square root of its steps
+    whole = min(max(first, start + period), last)
+    blank(out, whole - first)
+    averages, efficiencies = out[0, whole - first :], out[1, whole - first :]
+    normalised = out[2, whole - first :]
+    window_travels(close, whole, last, period, normalised)
     average, move = state[AVERAGE], state[MOVE]
-    for i in range(first, last):
-        raw = efficiency = normalised = nan
-        begin = i - period
-        if begin >= start:
-            way = travelled(close, begin, i + 1)
-            if begin == start:
-                average, move = close[i - 1], way / period
-            efficiency = min(abs(close[i] - close[begin]) / way, 1.0) if way > 0.0 else 1.0
-            root = efficiency * (QUICK - SLOW) + SLOW
-            share = root * root
-            tiny = 1e-13 * abs(close[i])
-            moved = abs(close[i] - close[i - 1])
-            average = share * close[i] + (1.0 - share) * average
-            move = share * moved + (1.0 - share) * move
-            # land on a constant input, as `averaged` does
-            if abs(close[i] - average) <= tiny:
-                average = close[i]
-            if abs(moved - move) <= tiny:
-                move = moved
-            raw = average
-            normalised = squashed(close[i] - average, reach * move)
-        out[0, i - first] = raw
-        out[1, i - first] = efficiency
-        out[2, i - first] = normalised
+    if whole == start + period and whole < last:
+        average, move = close[whole - 1], normalised[0] / period
+    now, before = close[whole:last], close[whole - period : last - period]
+    for place in range(last - whole):
+        way = normalised[place]
+        part = lesser(abs(now[place] - before[place]) / way, 1.0)
+        efficiencies[place] = part if way > 0.0 else 1.0
+    for place in range(last - whole):
+        root = efficiencies[place] * (QUICK - SLOW) + SLOW
+        share = root * root
+        value = now[place]
+        tiny = 1e-13 * abs(value)
+        moved = abs(value - close[whole + place - 1])
+        average = share * value + (1.0 - share) * average
+        move = share * moved + (1.0 - share) * move
+        # land on a constant input, as `averaged` does
+        average = value if abs(value - average) <= tiny else average
+        move = moved if abs(moved - move) <= tiny else move
+        averages[place] = average
+        normalised[place] = move
+    for place in range(last - whole):
+        normalised[place] = squashed(now[place] - averages[place], reach * normalised[place])
     state[AVERAGE], state[MOVE] = average, move

@@ -1,11 +1,10 @@
 """Momentum: by how much the close moved over some bars."""
 
 from dataclasses import dataclass
-from math import nan
 
 from marketdata.indicators.columns import CLOSE
 from marketdata.indicators.registry import INDICATORS, Indicator, IndicatorParams, ranged
-from marketdata.indicators.windows import held, travelled
+from marketdata.indicators.windows import blank, greater, lesser, window_travels
 
 
 @dataclass(frozen=True)
@@ -38,13 +37,14 @@ def momentum(params: MomentumParams = DEFAULT) -> Indicator:
 def momentum_kernel(bars, start, first, last, _state, numbers, out):  # type: ignore[no-untyped-def]
     """Compare the two closes, and measure the way between them afresh."""
     close, period = bars[CLOSE], int(numbers[0])
-    for i in range(first, last):
-        raw = normalised = nan
-        begin = i - period
-        if begin >= start:
-            raw = close[i] - close[begin]
-            way = travelled(close, begin, i + 1)
-            # a straight way, summed step by step, may round to less than the change
-            normalised = held(raw / way, -1.0, 1.0) if way > 0.0 else 0.0
-        out[0, i - first] = raw
-        out[1, i - first] = normalised
+    whole = min(max(first, start + period), last)
+    blank(out, whole - first)
+    raw, normalised = out[0, whole - first :], out[1, whole - first :]
+    window_travels(close, whole, last, period, normalised)
+    now, before = close[whole:last], close[whole - period : last - period]
+    for place in range(last - whole):
+        change, way = now[place] - before[place], normalised[place]
+        raw[place] = change
+        # a straight way, summed step by step, may round to less than the change
+        part = lesser(greater(change / way, -1.0), 1.0)
+        normalised[place] = part if way > 0.0 else 0.0

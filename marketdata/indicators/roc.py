@@ -1,11 +1,11 @@
 """Rate of change: by how many percent the close moved over some bars."""
 
 from dataclasses import dataclass
-from math import nan, sqrt
+from math import sqrt
 
 from marketdata.indicators.columns import CLOSE
 from marketdata.indicators.registry import INDICATORS, Indicator, IndicatorParams, ranged
-from marketdata.indicators.windows import squashed, travelled
+from marketdata.indicators.windows import blank, squashed, window_travels
 
 
 @dataclass(frozen=True)
@@ -41,14 +41,14 @@ def roc(params: RocParams = DEFAULT) -> Indicator:
 def roc_kernel(bars, start, first, last, _state, numbers, out):  # type: ignore[no-untyped-def]
     """Compare the two closes, and measure the way between them afresh."""
     close, period = bars[CLOSE], int(numbers[0])
-    for i in range(first, last):
-        raw = normalised = nan
-        begin = i - period
-        if begin >= start:
-            change = close[i] - close[begin]
-            raw = 100.0 * (change / close[begin]) if close[begin] != 0.0 else 0.0
-            # the way of a random walk grows with the square root of its steps
-            move = travelled(close, begin, i + 1) / period
-            normalised = squashed(change, sqrt(period) * move)
-        out[0, i - first] = raw
-        out[1, i - first] = normalised
+    whole = min(max(first, start + period), last)
+    blank(out, whole - first)
+    raw, normalised = out[0, whole - first :], out[1, whole - first :]
+    window_travels(close, whole, last, period, normalised)
+    now, before = close[whole:last], close[whole - period : last - period]
+    # the way of a random walk grows with the square root of its steps
+    reach = sqrt(period) / period
+    for place in range(last - whole):
+        change = now[place] - before[place]
+        raw[place] = 100.0 * (change / before[place]) if before[place] != 0.0 else 0.0
+        normalised[place] = squashed(change, reach * normalised[place])

@@ -1,11 +1,10 @@
 """Crossing of two simple averages: the fast one above the slow one is a rising market."""
 
 from dataclasses import dataclass
-from math import nan
 
 from marketdata.indicators.columns import CLOSE
 from marketdata.indicators.registry import INDICATORS, Indicator, IndicatorParams, ranged
-from marketdata.indicators.windows import squashed, travelled, window_mean
+from marketdata.indicators.windows import blank, squashed, window_means, window_travels
 
 
 @dataclass(frozen=True)
@@ -48,16 +47,14 @@ def sma_cross_kernel(bars, start, first, last, _state, numbers, out):  # type: i
     """Average both windows afresh at every bar."""
     close = bars[CLOSE]
     fast_period, slow_period, half_at = int(numbers[0]), int(numbers[1]), numbers[2]
-    for i in range(first, last):
-        spread = fast = slow = normalised = nan
-        begin = i + 1 - slow_period
-        if begin >= start:
-            fast = window_mean(close, i + 1 - fast_period, i + 1)
-            slow = window_mean(close, begin, i + 1)
-            spread = fast - slow
-            move = travelled(close, begin, i + 1) / (slow_period - 1)
-            normalised = squashed(spread, half_at * move)
-        out[0, i - first] = spread
-        out[1, i - first] = fast
-        out[2, i - first] = slow
-        out[3, i - first] = normalised
+    whole = min(max(first, start + slow_period - 1), last)
+    blank(out, whole - first)
+    spread, fast = out[0, whole - first :], out[1, whole - first :]
+    slow, normalised = out[2, whole - first :], out[3, whole - first :]
+    window_means(close, whole, last, fast_period, fast)
+    window_means(close, whole, last, slow_period, slow)
+    window_travels(close, whole, last, slow_period - 1, normalised)
+    reach = half_at / (slow_period - 1)
+    for place in range(last - whole):
+        spread[place] = fast[place] - slow[place]
+        normalised[place] = squashed(spread[place], reach * normalised[place])

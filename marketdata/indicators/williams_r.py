@@ -1,11 +1,10 @@
 """Williams %R (Williams 1973): how far below the highest high of the last bars the close lies."""
 
 from dataclasses import dataclass
-from math import nan
 
 from marketdata.indicators.columns import CLOSE, HIGH, LOW
 from marketdata.indicators.registry import INDICATORS, Indicator, IndicatorParams, ranged
-from marketdata.indicators.windows import highest, lowest
+from marketdata.indicators.windows import blank, window_highs, window_lows
 
 
 @dataclass(frozen=True)
@@ -38,13 +37,14 @@ def williams_r(params: WilliamsRParams = DEFAULT) -> Indicator:
 def williams_r_kernel(bars, start, first, last, _state, numbers, out):  # type: ignore[no-untyped-def]
     """Look the window through afresh at every bar."""
     high, low, close, period = bars[HIGH], bars[LOW], bars[CLOSE], int(numbers[0])
-    for i in range(first, last):
-        raw = normalised = nan
-        begin = i + 1 - period
-        if begin >= start:
-            top = highest(high, begin, i + 1)
-            span = top - lowest(low, begin, i + 1)
-            raw = -100.0 * ((top - close[i]) / span) if span > 0.0 else -50.0
-            normalised = raw / 50.0 + 1.0
-        out[0, i - first] = raw
-        out[1, i - first] = normalised
+    whole = min(max(first, start + period - 1), last)
+    blank(out, whole - first)
+    raw, normalised = out[0, whole - first :], out[1, whole - first :]
+    window_highs(high, whole, last, period, raw)
+    window_lows(low, whole, last, period, normalised)
+    for place in range(last - whole):
+        top = raw[place]
+        span = top - normalised[place]
+        now = -100.0 * ((top - close[whole + place]) / span) if span > 0.0 else -50.0
+        raw[place] = now
+        normalised[place] = now / 50.0 + 1.0

@@ -6,6 +6,7 @@ Plain functions, compiled together with the kernel that calls them.
 from math import inf, log, nan
 
 from domain.bars import FloatArray
+from marketdata.indicators.columns import CLOSE, HIGH, LOW
 
 # Windows of many bars are taken side by side, in pieces that stay in the nearest cache: each bar's
 # own additions keep one order, oldest first, whatever the piece.
@@ -101,6 +102,18 @@ def window_squares(
             for place in range(size):
                 away = row[place] - middle[place]
                 squares[place] += away * away
+
+
+def true_ranges(bars: FloatArray, begin: int, end: int, into: FloatArray) -> None:
+    """Write the true range of each of the bars begin…end-1; the close before `begin` is read."""
+    high, low, before = (
+        bars[HIGH, begin:end],
+        bars[LOW, begin:end],
+        bars[CLOSE, begin - 1 : end - 1],
+    )
+    for place in range(end - begin):
+        top = greater(high[place], before[place])
+        into[place] = top - lesser(low[place], before[place])
 
 
 def window_highs(values: FloatArray, begin: int, end: int, period: int, into: FloatArray) -> None:
@@ -338,17 +351,3 @@ def squashed(value: float, scale: float) -> float:
 def held(value: float, low: float, high: float) -> float:
     """Return the value, or the limit it lies beyond."""
     return min(max(value, low), high)
-
-
-def mean_true_range(
-    highs: FloatArray, lows: FloatArray, closes: FloatArray, begin: int, end: int
-) -> float:
-    """Return the mean true range of the bars from `begin` to before `end`.
-
-    The close before `begin` is read.
-    """
-    high, low, before = highs[begin:end], lows[begin:end], closes[begin - 1 : end - 1]
-    total = 0.0
-    for place in range(len(high)):
-        total += true_range(high[place], low[place], before[place])
-    return float(total / (end - begin))

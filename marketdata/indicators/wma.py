@@ -1,11 +1,17 @@
 """Weighted moving average: weights fall in a straight line from the newest close to nothing."""
 
 from dataclasses import dataclass
-from math import nan, sqrt
+from math import sqrt
 
 from marketdata.indicators.columns import CLOSE
 from marketdata.indicators.registry import INDICATORS, Indicator, IndicatorParams, ranged
-from marketdata.indicators.windows import linear_weights, squashed, travelled, weighted_mean
+from marketdata.indicators.windows import (
+    blank,
+    linear_weights,
+    squashed,
+    window_travels,
+    window_weighted,
+)
 
 
 @dataclass(frozen=True)
@@ -41,13 +47,13 @@ def wma(params: WmaParams = DEFAULT) -> Indicator:
 def wma_kernel(bars, start, first, last, _state, weights, out):  # type: ignore[no-untyped-def]
     """Weigh the window afresh at every bar."""
     close, period = bars[CLOSE], len(weights)
-    for i in range(first, last):
-        average = normalised = nan
-        begin = i + 1 - period
-        if begin >= start:
-            average = weighted_mean(close, begin, i + 1, weights)
-            # the way of a random walk grows with the square root of its steps
-            move = travelled(close, begin, i + 1) / (period - 1)
-            normalised = squashed(close[i] - average, sqrt(period) * move)
-        out[0, i - first] = average
-        out[1, i - first] = normalised
+    whole = min(max(first, start + period - 1), last)
+    blank(out, whole - first)
+    average, normalised = out[0, whole - first :], out[1, whole - first :]
+    window_weighted(close, whole, last, weights, average)
+    window_travels(close, whole, last, period - 1, normalised)
+    # the way of a random walk grows with the square root of its steps
+    reach = sqrt(period) / (period - 1)
+    for place in range(last - whole):
+        distance = close[whole + place] - average[place]
+        normalised[place] = squashed(distance, reach * normalised[place])
