@@ -5,7 +5,7 @@ from math import nan
 
 from marketdata.indicators.columns import CLOSE, HIGH, LOW
 from marketdata.indicators.registry import INDICATORS, Indicator, IndicatorParams, ranged
-from marketdata.indicators.windows import averaged, highest, lowest, squashed, true_range
+from marketdata.indicators.windows import averaged, squashed, true_range, window_highs, window_lows
 
 RANGE, LONG_STOP, SHORT_STOP, SIDE, QUIET, SIZE = range(6)
 
@@ -53,6 +53,9 @@ def chandelier_kernel(bars, start, first, last, state, numbers, out):  # type: i
     window, share, remembered = int(period), 1.0 / period, REMEMBERED * period
     average, long_stop, short_stop = state[RANGE], state[LONG_STOP], state[SHORT_STOP]
     side, quiet = state[SIDE], state[QUIET]
+    whole = min(max(first, start + window), last)
+    window_highs(highs, whole, last, window, out[0, whole - first :])
+    window_lows(lows, whole, last, window, out[1, whole - first :])
     for i in range(first, last):
         ranges = i - start
         raw = other = held_side = normalised = nan
@@ -69,8 +72,8 @@ def chandelier_kernel(bars, start, first, last, state, numbers, out):  # type: i
                     quiet = 0.0
                 elif quiet >= remembered:
                     side = 0.0
-                long_stop = highest(highs, i + 1 - window, i + 1) - multiplier * average
-                short_stop = lowest(lows, i + 1 - window, i + 1) + multiplier * average
+                long_stop = out[0, i - first] - multiplier * average
+                short_stop = out[1, i - first] + multiplier * average
                 raw = long_stop
                 other = short_stop
                 held_side = side

@@ -1,11 +1,10 @@
 """Donchian channel: where the close lies between the highest high and the lowest low."""
 
 from dataclasses import dataclass
-from math import nan
 
 from marketdata.indicators.columns import CLOSE, HIGH, LOW
 from marketdata.indicators.registry import INDICATORS, Indicator, IndicatorParams, ranged
-from marketdata.indicators.windows import highest, lowest
+from marketdata.indicators.windows import blank, window_highs, window_lows
 
 
 @dataclass(frozen=True)
@@ -40,19 +39,20 @@ def donchian(params: DonchianParams = DEFAULT) -> Indicator:
 
 def donchian_kernel(bars, start, first, last, _state, numbers, out):  # type: ignore[no-untyped-def]
     """Search the window afresh at every bar."""
-    highs, lows, closes = bars[HIGH], bars[LOW], bars[CLOSE]
-    period = int(numbers[0])
-    for i in range(first, last):
-        position = upper = middle = lower = nan
-        begin = i + 1 - period
-        if begin >= start:
-            upper = highest(highs, begin, i + 1)
-            lower = lowest(lows, begin, i + 1)
-            middle = 0.5 * upper + 0.5 * lower
-            width = upper - lower
-            position = 2.0 * ((closes[i] - lower) / width) - 1.0 if width > 0.0 else 0.0
-        out[0, i - first] = position
-        out[1, i - first] = upper
-        out[2, i - first] = middle
-        out[3, i - first] = lower
-        out[4, i - first] = position
+    close, period = bars[CLOSE], int(numbers[0])
+    whole = min(max(first, start + period - 1), last)
+    blank(out, whole - first)
+    position, upper, middle = (
+        out[0, whole - first :],
+        out[1, whole - first :],
+        out[2, whole - first :],
+    )
+    lower, normalised = out[3, whole - first :], out[4, whole - first :]
+    window_highs(bars[HIGH], whole, last, period, upper)
+    window_lows(bars[LOW], whole, last, period, lower)
+    for place in range(last - whole):
+        width = upper[place] - lower[place]
+        inside = (close[whole + place] - lower[place]) / width
+        position[place] = 2.0 * inside - 1.0 if width > 0.0 else 0.0
+        normalised[place] = position[place]
+        middle[place] = 0.5 * upper[place] + 0.5 * lower[place]

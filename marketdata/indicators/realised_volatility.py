@@ -5,7 +5,14 @@ from math import nan, sqrt
 
 from marketdata.indicators.columns import CLOSE
 from marketdata.indicators.registry import INDICATORS, Indicator, IndicatorParams, ranged
-from marketdata.indicators.windows import log_return, push, window_mean
+from marketdata.indicators.windows import (
+    ROOM,
+    blank,
+    keep,
+    log_return,
+    window_means,
+    window_squares,
+)
 
 
 @dataclass(frozen=True)
@@ -32,24 +39,25 @@ def realised_volatility(params: RealisedVolatilityParams = DEFAULT) -> Indicator
         kernel=realised_volatility_kernel,
         numbers=(float(params.period),),
         lookback=2,
-        size=params.period,
+        size=params.period - 1 + ROOM,
         is_directed=False,
     )
 
 
 def realised_volatility_kernel(bars, start, first, last, state, numbers, out):  # type: ignore[no-untyped-def]
-    """Keep the window's returns and measure them afresh at every bar."""
+    """Measure the window's returns afresh at every bar; the state holds them."""
     close, period = bars[CLOSE], int(numbers[0])
-    for i in range(first, last):
-        volatility = nan
-        if i > start:
-            push(state, 0, period, log_return(close[i], close[i - 1]))
-            if i - start >= period:
-                mean = window_mean(state, 0, period)
-                squares = 0.0
-                for k in range(period):
-                    away = state[k] - mean
-                    squares += away * away
-                volatility = sqrt(squares / (period - 1))
-        out[0, i - first] = volatility
-        out[1, i - first] = nan
+    kept = period - 1
+    for begin in range(first, last, ROOM):
+        size = min(ROOM, last - begin)
+        for i in range(max(begin, start + 1), begin + size):
+            state[kept + i - begin] = log_return(close[i], close[i - 1])
+        volatility = out[0, begin - first : begin - first + size]
+        mean = out[1, begin - first : begin - first + size]
+        window_means(state, kept, kept + size, period, mean)
+        window_squares(state, kept, kept + size, period, mean, volatility)
+        for place in range(size):
+            volatility[place] = sqrt(volatility[place] / (period - 1))
+            mean[place] = nan
+        keep(state, size)
+    blank(out, min(max(start + period - first, 0), last - first))

@@ -3,9 +3,16 @@
 from dataclasses import dataclass
 from math import nan
 
-from marketdata.indicators.columns import CLOSE, HIGH, LOW
+from marketdata.indicators.columns import CLOSE
 from marketdata.indicators.registry import INDICATORS, Indicator, IndicatorParams, ranged
-from marketdata.indicators.windows import mean_true_range, travelled
+from marketdata.indicators.windows import (
+    ROOM,
+    blank,
+    keep,
+    true_ranges,
+    window_sums,
+    window_travels,
+)
 
 RANGING, TRENDING, VOLATILE = 0.0, 1.0, 2.0
 TREND_LEFT, EXTREME_LEFT, HIGH_LEFT, SIZE = range(4)
@@ -67,7 +74,7 @@ def regime(params: RegimeParams = DEFAULT) -> Indicator:
             float(params.memory),
         ),
         lookback=longest + 1,
-        size=SIZE,
+        size=SIZE + params.long - 1 + ROOM,
         is_directed=False,
     )
 
@@ -83,27 +90,30 @@ def bars_left(left: float, value: float, enter: float, leave: float, memory: flo
 
 
 def regime_kernel(bars, start, first, last, state, numbers, out):  # type: ignore[no-untyped-def]
-    """Measure both windows afresh, then step the three states."""
-    highs, lows, closes = bars[HIGH], bars[LOW], bars[CLOSE]
+    """Measure both windows afresh, then step the three states, which precede the true ranges."""
+    closes, ranges = bars[CLOSE], state[SIZE:]
     period, short, long = int(numbers[0]), int(numbers[3]), int(numbers[4])
-    longest, memory = max(period, long), numbers[9]
+    longest, memory, kept = max(period, long), numbers[9], long - 1
+    for begin in range(first, last, ROOM):
+        size, known = min(ROOM, last - begin), max(begin, start + 1)
+        true_ranges(bars, known, begin + size, ranges[kept + known - begin :])
+        window_sums(ranges, kept, kept + size, short, out[1, begin - first :])
+        window_sums(ranges, kept, kept + size, long, out[3, begin - first :])
+        keep(ranges, size)
+    whole = min(max(first, start + longest), last)
+    blank(out, whole - first)
+    window_travels(closes, whole, last, period, out[2, whole - first :])
     trending, extreme, high = state[TREND_LEFT], state[EXTREME_LEFT], state[HIGH_LEFT]
-    for i in range(first, last):
-        code = volatility = strength = ratio = nan
-        if i - start >= longest:
-            way = travelled(closes, i - period, i + 1)
-            net = abs(closes[i] - closes[i - period])
-            strength = min(net / way, 1.0) if way > 0.0 else 0.0
-            usual = mean_true_range(highs, lows, closes, i + 1 - long, i + 1)
-            now = mean_true_range(highs, lows, closes, i + 1 - short, i + 1)
-            ratio = now / usual if usual > 0.0 else 1.0
-            trending = bars_left(trending, strength, numbers[1], numbers[2], memory)
-            extreme = bars_left(extreme, ratio, numbers[5], numbers[6], memory)
-            high = bars_left(high, ratio, numbers[7], numbers[8], memory)
-            code = VOLATILE if extreme > 0.0 else TRENDING if trending > 0.0 else RANGING
-            volatility = 1.0 if high > 0.0 else 0.0
-        out[0, i - first] = code
-        out[1, i - first] = volatility
+    for i in range(whole, last):
+        way, now, usual = out[2, i - first], out[1, i - first] / short, out[3, i - first] / long
+        net = abs(closes[i] - closes[i - period])
+        strength = min(net / way, 1.0) if way > 0.0 else 0.0
+        ratio = now / usual if usual > 0.0 else 1.0
+        trending = bars_left(trending, strength, numbers[1], numbers[2], memory)
+        extreme = bars_left(extreme, ratio, numbers[5], numbers[6], memory)
+        high = bars_left(high, ratio, numbers[7], numbers[8], memory)
+        out[0, i - first] = VOLATILE if extreme > 0.0 else TRENDING if trending > 0.0 else RANGING
+        out[1, i - first] = 1.0 if high > 0.0 else 0.0
         out[2, i - first] = strength
         out[3, i - first] = ratio
         out[4, i - first] = nan

@@ -9,14 +9,14 @@ from functools import cache
 from math import exp, inf, isfinite, log, nan, sqrt
 
 from domain.bars import FloatArray
-from marketdata.indicators.columns import CLOSE, HIGH, LOW
+from marketdata.indicators.columns import CLOSE
 from marketdata.indicators.registry import (
     BadIndicatorSetError,
     Indicator,
     IndicatorParams,
     ranged,
 )
-from marketdata.indicators.windows import held, mean_true_range
+from marketdata.indicators.windows import ROOM, held, keep, true_ranges, window_sums
 
 KIND, KIND_LEFT, LEVEL, LEVEL_LEFT, SIZE = range(5)
 # Where the numbers lie: three parameters, then for move and range the limits fitted on, how the
@@ -57,7 +57,7 @@ def fitted_regime(numbers: tuple[float, ...]) -> Indicator:
         kernel=regime_mixture_kernel,
         numbers=tuple(float(one) for one in numbers),
         lookback=params.period + 1,
-        size=SIZE,
+        size=SIZE + params.period - 1 + ROOM,
         is_directed=False,
     )
 
@@ -80,16 +80,25 @@ def _refuse_unusable(numbers: Sequence[float]) -> None:
 
 
 def regime_mixture_kernel(bars, start, first, last, state, numbers, out):  # type: ignore[no-untyped-def]
-    """Measure move and range afresh, weigh the kinds of market, step what is remembered."""
-    highs, lows, closes = bars[HIGH], bars[LOW], bars[CLOSE]
+    """Measure move and range afresh, weigh the kinds of market, step what is remembered.
+
+    True ranges follow what is remembered in the state.
+    """
+    closes, ranges = bars[CLOSE], state[SIZE:]
     period, confidence, memory = int(numbers[0]), numbers[1], numbers[2]
+    kept = period - 1
+    for begin in range(first, last, ROOM):
+        size, known = min(ROOM, last - begin), max(begin, start + 1)
+        true_ranges(bars, known, begin + size, ranges[kept + known - begin :])
+        window_sums(ranges, kept, kept + size, period, out[6, begin - first :])
+        keep(ranges, size)
     reach = sqrt(period)  # a random walk's way grows with the square root of its steps
     kind, kind_left = state[KIND], state[KIND_LEFT]
     level, level_left = state[LEVEL], state[LEVEL_LEFT]
     for i in range(first, last):
         code = volatility = ranging = trending = volatile = high = move = span = nan
         if i - start >= period:
-            usual = mean_true_range(highs, lows, closes, i + 1 - period, i + 1)
+            usual = out[6, i - first] / period
             price = abs(closes[i])
             move = abs(closes[i] - closes[i - period]) / (reach * usual) if usual > 0.0 else 0.0
             span = -inf if usual <= 0.0 else inf

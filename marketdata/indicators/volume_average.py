@@ -5,7 +5,7 @@ from math import nan
 
 from marketdata.indicators.columns import VOLUME
 from marketdata.indicators.registry import INDICATORS, Indicator, IndicatorParams, ranged
-from marketdata.indicators.windows import window_mean
+from marketdata.indicators.windows import blank, window_means
 
 
 @dataclass(frozen=True)
@@ -39,12 +39,15 @@ def volume_average(params: VolumeAverageParams = DEFAULT) -> Indicator:
 def volume_average_kernel(bars, start, first, last, _state, numbers, out):  # type: ignore[no-untyped-def]
     """Average the window afresh at every bar."""
     volume, period = bars[VOLUME], int(numbers[0])
-    for i in range(first, last):
-        average = ratio = nan
-        begin = i + 1 - period
-        if begin >= start:
-            average = window_mean(volume, begin, i + 1)
-            ratio = volume[i] / average if average != 0.0 else 0.0
-        out[0, i - first] = average
-        out[1, i - first] = ratio
-        out[2, i - first] = nan
+    whole = min(max(first, start + period - 1), last)
+    blank(out, whole - first)
+    average, ratio, normalised = (
+        out[0, whole - first :],
+        out[1, whole - first :],
+        out[2, whole - first :],
+    )
+    window_means(volume, whole, last, period, average)
+    for place in range(last - whole):
+        mean = average[place]
+        ratio[place] = volume[whole + place] / mean if mean != 0.0 else 0.0
+        normalised[place] = nan

@@ -189,6 +189,35 @@ def window_weighted(
             means[place] = oldest[place] + means[place]
 
 
+def window_deviations(
+    values: FloatArray, begin: int, end: int, period: int, middles: FloatArray, into: FloatArray
+) -> None:
+    """Write how far the last `period` values lie, in sum, from each bar's own middle."""
+    for tile in range(begin, end, TILE):
+        size = min(TILE, end - tile)
+        ways = into[tile - begin : tile - begin + size]
+        middle = middles[tile - begin : tile - begin + size]
+        for place in range(size):
+            ways[place] = 0.0
+        fours = period // 4 * 4
+        for back in range(0, fours, 4):
+            row = values[tile + 1 - period + back : tile + 4 - period + back + size]
+            for place in range(size):
+                base = middle[place]
+                some = (ways[place] + abs(row[place] - base)) + abs(row[place + 1] - base)
+                ways[place] = (some + abs(row[place + 2] - base)) + abs(row[place + 3] - base)
+        for back in range(fours, period):
+            row = values[tile + 1 - period + back : tile + 1 - period + back + size]
+            for place in range(size):
+                ways[place] += abs(row[place] - middle[place])
+
+
+def slide(values: FloatArray, kept: int, size: int) -> None:
+    """Move the last of kept + size values to the front: what the windows after them look at."""
+    for place in range(kept):
+        values[place] = values[place + size]
+
+
 def greater(first: float, second: float) -> float:
     """Return the greater of two: max() without its care for NaN, which keeps loops scalar."""
     return first if first > second else second
