@@ -1,11 +1,17 @@
 """Commodity channel index (Lambert 1980): the typical price's distance from its mean."""
 
 from dataclasses import dataclass
-from math import nan
 
 from marketdata.indicators.columns import CLOSE, HIGH, LOW
 from marketdata.indicators.registry import INDICATORS, Indicator, IndicatorParams, ranged
-from marketdata.indicators.windows import push, squashed, window_mean
+from marketdata.indicators.windows import (
+    TILE,
+    blank,
+    slide,
+    squashed,
+    window_deviations,
+    window_means,
+)
 
 LAMBERT = 0.015  # puts most values between -100 and 100
 
@@ -33,24 +39,28 @@ def cci(params: CciParams = DEFAULT) -> Indicator:
         warmup=params.period - 1,
         kernel=cci_kernel,
         numbers=(float(params.period),),
-        size=params.period,
+        size=params.period - 1 + TILE,
     )
 
 
 def cci_kernel(bars, start, first, last, state, numbers, out):  # type: ignore[no-untyped-def]
     """Keep the last typical prices, and average them afresh at every bar."""
-    high, low, close, period = bars[HIGH], bars[LOW], bars[CLOSE], int(numbers[0])
-    for i in range(first, last):
-        raw = normalised = nan
-        typical = (high[i] + low[i] + close[i]) / 3.0
-        push(state, 0, period, typical)
-        if i - start >= period - 1:
-            mean = window_mean(state, 0, period)
-            deviation = 0.0
-            for place in range(period):
-                deviation += abs(state[place] - mean)
-            deviation /= period
-            raw = (typical - mean) / (LAMBERT * deviation) if deviation > 0.0 else 0.0
-            normalised = squashed(raw, 100.0)
-        out[0, i - first] = raw
-        out[1, i - first] = normalised
+    highs, lows, closes, period = bars[HIGH], bars[LOW], bars[CLOSE], int(numbers[0])
+    kept = period - 1
+    typical = state[kept:]
+    for tile in range(first, last, TILE):
+        size = min(TILE, last - tile)
+        high, low = highs[tile : tile + size], lows[tile : tile + size]
+        close = closes[tile : tile + size]
+        for place in range(size):
+            typical[place] = (high[place] + low[place] + close[place]) / 3.0
+        raw, normalised = out[0, tile - first :], out[1, tile - first :]
+        window_means(state, kept, kept + size, period, raw)
+        window_deviations(state, kept, kept + size, period, raw, normalised)
+        for place in range(size):
+            deviation = normalised[place] / period
+            away = (typical[place] - raw[place]) / (LAMBERT * deviation)
+            raw[place] = away if deviation > 0.0 else 0.0
+            normalised[place] = squashed(raw[place], 100.0)
+        slide(state, kept, size)
+    blank(out, min(max(start + kept - first, 0), last - first))

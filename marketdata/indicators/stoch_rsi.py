@@ -1,11 +1,19 @@
 """Stochastic RSI (Chande and Kroll 1994): where the RSI lies in the range of its last values."""
 
 from dataclasses import dataclass
-from math import nan
 
 from marketdata.indicators.columns import CLOSE
 from marketdata.indicators.registry import INDICATORS, Indicator, IndicatorParams, ranged
-from marketdata.indicators.windows import averaged, highest, lowest, push, window_sum
+from marketdata.indicators.windows import (
+    TILE,
+    averaged,
+    blank,
+    greater,
+    slide,
+    window_highs,
+    window_lows,
+    window_sums,
+)
 
 GAIN, LOSS, KEPT = range(3)  # from KEPT on: the last RSI values, then the last %K
 ROUNDING = 1e-9  # an RSI that moves by less stands still
@@ -38,42 +46,47 @@ def stoch_rsi(params: StochRsiParams = DEFAULT) -> Indicator:
         kernel=stoch_rsi_kernel,
         numbers=(float(params.period), float(params.window), float(params.signal)),
         lookback=2,
-        size=KEPT + params.window + params.signal,
+        size=KEPT + params.window + params.signal - 2 + 2 * TILE,
     )
 
 
 def stoch_rsi_kernel(bars, start, first, last, state, numbers, out):  # type: ignore[no-untyped-def]
     """Step the RSI, and look its last values through afresh at every bar."""
-    close = bars[CLOSE]
+    closes = bars[CLOSE]
     period, window, signal = numbers[0], int(numbers[1]), int(numbers[2])
     share = 1.0 / period
-    values_end = KEPT + window
-    end = values_end + signal
+    places_from = KEPT + window - 1 + TILE
+    values, places = state[KEPT:places_from], state[places_from:]
+    value, place_of = values[window - 1 :], places[signal - 1 :]
     gain, loss = state[GAIN], state[LOSS]
-    for i in range(first, last):
-        changes = i - start
-        raw = mean = rsi = normalised = nan
-        if changes > 0:
-            change = close[i] - close[i - 1]
-            tiny = 1e-13 * abs(close[i])
-            gain = averaged(gain, max(change, 0.0), changes, period, share, tiny)
-            loss = averaged(loss, max(-change, 0.0), changes, period, share, tiny)
-        values = changes - period + 1.0
-        if values >= 1.0:
-            moved = gain + loss
-            now = 100.0 * (gain / moved) if moved > 0.0 else 50.0
-            push(state, KEPT, values_end, now)
-            if values >= window:
-                bottom = lowest(state, KEPT, values_end)
-                span = highest(state, KEPT, values_end) - bottom
-                place = 100.0 * ((now - bottom) / span) if span > ROUNDING else now
-                push(state, values_end, end, place)
-            if values >= window + signal - 1.0:
-                raw, rsi = state[end - 1], now
-                mean = window_sum(state, values_end, end) / signal
-                normalised = raw / 50.0 - 1.0
-        out[0, i - first] = raw
-        out[1, i - first] = mean
-        out[2, i - first] = rsi
-        out[3, i - first] = normalised
+    for tile in range(max(first, start + 1), last, TILE):
+        size, column, changes = min(TILE, last - tile), tile - first, tile - start
+        raw, mean = out[0, column:], out[1, column:]
+        rsi, normalised = out[2, column:], out[3, column:]
+        close, before = closes[tile : tile + size], closes[tile - 1 : tile - 1 + size]
+        for place in range(size):
+            change, tiny = close[place] - before[place], 1e-13 * abs(close[place])
+            count = float(changes + place)
+            gain = averaged(gain, greater(change, 0.0), count, period, share, tiny)
+            loss = averaged(loss, greater(-change, 0.0), count, period, share, tiny)
+            raw[place], mean[place] = gain, loss
+        for place in range(size):
+            moved = raw[place] + mean[place]
+            now = 100.0 * (raw[place] / moved) if moved > 0.0 else 50.0
+            rsi[place] = value[place] = now
+        window_highs(values, window - 1, window - 1 + size, window, raw)
+        window_lows(values, window - 1, window - 1 + size, window, mean)
+        for place in range(size):
+            span = raw[place] - mean[place]
+            at = 100.0 * ((value[place] - mean[place]) / span)
+            raw[place] = at if span > ROUNDING else value[place]
+            place_of[place] = raw[place]
+            normalised[place] = raw[place] / 50.0 - 1.0
+        window_sums(places, signal - 1, signal - 1 + size, signal, mean)
+        for place in range(size):
+            mean[place] /= signal
+        slide(values, window - 1, size)
+        slide(places, signal - 1, size)
     state[GAIN], state[LOSS] = gain, loss
+    early = start + int(period) + window + signal - 2
+    blank(out, min(max(early - first, 0), last - first))

@@ -1,11 +1,10 @@
 """Stochastic oscillator (Lane): where the close lies in the range of the last bars, smoothed."""
 
 from dataclasses import dataclass
-from math import nan
 
 from marketdata.indicators.columns import CLOSE, HIGH, LOW
 from marketdata.indicators.registry import INDICATORS, Indicator, IndicatorParams, ranged
-from marketdata.indicators.windows import highest, lowest, push, window_sum
+from marketdata.indicators.windows import TILE, blank, slide, window_highs, window_lows, window_sums
 
 
 @dataclass(frozen=True)
@@ -35,28 +34,35 @@ def stochastic(params: StochasticParams = DEFAULT) -> Indicator:
         kernel=stochastic_kernel,
         numbers=(float(params.period), float(params.slowing), float(params.signal)),
         lookback=params.period,
-        size=params.slowing + params.signal,
+        size=params.slowing + params.signal - 2 + 2 * TILE,
     )
 
 
 def stochastic_kernel(bars, start, first, last, state, numbers, out):  # type: ignore[no-untyped-def]
     """Keep the last fast and slow values, and average them afresh at every bar."""
-    high, low, close = bars[HIGH], bars[LOW], bars[CLOSE]
+    highs, lows, closes = bars[HIGH], bars[LOW], bars[CLOSE]
     period, slowing, signal = int(numbers[0]), int(numbers[1]), int(numbers[2])
-    early = period + slowing + signal - 3
-    for i in range(first, last):
-        slow = mean = normalised = nan
-        begin = i + 1 - period
-        if begin >= start:
-            bottom = lowest(low, begin, i + 1)
-            span = highest(high, begin, i + 1) - bottom
-            place = 100.0 * ((close[i] - bottom) / span) if span > 0.0 else 50.0
-            push(state, 0, slowing, place)
-            push(state, slowing, slowing + signal, window_sum(state, 0, slowing) / slowing)
-        if i - start >= early:
-            slow = state[slowing + signal - 1]
-            mean = window_sum(state, slowing, slowing + signal) / signal
-            normalised = slow / 50.0 - 1.0
-        out[0, i - first] = slow
-        out[1, i - first] = mean
-        out[2, i - first] = normalised
+    fasts, slows = state[: slowing - 1 + TILE], state[slowing - 1 + TILE :]
+    fast, slow = fasts[slowing - 1 :], slows[signal - 1 :]
+    for tile in range(max(first, start + period - 1), last, TILE):
+        size, column = min(TILE, last - tile), tile - first
+        raw, mean, normalised = out[0, column:], out[1, column:], out[2, column:]
+        close = closes[tile : tile + size]
+        window_highs(highs, tile, tile + size, period, raw)
+        window_lows(lows, tile, tile + size, period, mean)
+        for place in range(size):
+            span = raw[place] - mean[place]
+            at = 100.0 * ((close[place] - mean[place]) / span)
+            fast[place] = at if span > 0.0 else 50.0
+        window_sums(fasts, slowing - 1, slowing - 1 + size, slowing, raw)
+        for place in range(size):
+            slow[place] = raw[place] / slowing
+        window_sums(slows, signal - 1, signal - 1 + size, signal, mean)
+        for place in range(size):
+            raw[place] = slow[place]
+            mean[place] /= signal
+            normalised[place] = slow[place] / 50.0 - 1.0
+        slide(fasts, slowing - 1, size)
+        slide(slows, signal - 1, size)
+    early = start + period + slowing + signal - 3
+    blank(out, min(max(early - first, 0), last - first))

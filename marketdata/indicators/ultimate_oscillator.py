@@ -1,11 +1,10 @@
 """Ultimate oscillator (Williams 1985): the buyers' part of the range over three windows."""
 
 from dataclasses import dataclass
-from math import nan
 
 from marketdata.indicators.columns import CLOSE, HIGH, LOW
 from marketdata.indicators.registry import INDICATORS, Indicator, IndicatorParams, ranged
-from marketdata.indicators.windows import push, window_sum
+from marketdata.indicators.windows import TILE, blank, greater, lesser, slide, window_sums
 
 
 @dataclass(frozen=True)
@@ -38,7 +37,7 @@ def ultimate_oscillator(params: UltimateOscillatorParams = DEFAULT) -> Indicator
         kernel=ultimate_oscillator_kernel,
         numbers=(float(params.short), float(params.medium), float(params.long)),
         lookback=2,
-        size=2 * params.long,
+        size=2 * (params.long - 1) + 4 * TILE,
     )
 
 
@@ -48,26 +47,37 @@ def part(bought: float, ranges: float) -> float:
 
 
 def ultimate_oscillator_kernel(bars, start, first, last, state, numbers, out):  # type: ignore[no-untyped-def]
-    """Keep the last pressures and ranges, and sum them afresh, the newest first."""
+    """Keep the last pressures and ranges, and sum them afresh, the newest window first."""
     highs, lows, closes = bars[HIGH], bars[LOW], bars[CLOSE]
     short, medium, long = int(numbers[0]), int(numbers[1]), int(numbers[2])
-    for i in range(first, last):
-        raw = normalised = nan
-        if i > start:
-            floor = min(lows[i], closes[i - 1])
-            push(state, 0, long, closes[i] - floor)
-            push(state, long, 2 * long, max(highs[i], closes[i - 1]) - floor)
-        if i - start >= long:
-            bought = window_sum(state, long - short, long)
-            ranges = window_sum(state, 2 * long - short, 2 * long)
-            total = 4.0 * part(bought, ranges)
-            bought += window_sum(state, long - medium, long - short)
-            ranges += window_sum(state, 2 * long - medium, 2 * long - short)
-            total += 2.0 * part(bought, ranges)
-            bought += window_sum(state, 0, long - medium)
-            ranges += window_sum(state, long, 2 * long - medium)
-            total += part(bought, ranges)
-            raw = 100.0 * (total / 7.0)
-            normalised = raw / 50.0 - 1.0
-        out[0, i - first] = raw
-        out[1, i - first] = normalised
+    kept = long - 1
+    pressures, ranges = state[: kept + TILE], state[kept + TILE : 2 * (kept + TILE)]
+    bought, moved = state[2 * (kept + TILE) : 2 * (kept + TILE) + TILE], state[-TILE:]
+    for tile in range(max(first, start + 1), last, TILE):
+        size, column = min(TILE, last - tile), tile - first
+        high, low = highs[tile : tile + size], lows[tile : tile + size]
+        close, before = closes[tile : tile + size], closes[tile - 1 : tile - 1 + size]
+        for place in range(size):
+            floor = lesser(low[place], before[place])
+            pressures[kept + place] = close[place] - floor
+            ranges[kept + place] = greater(high[place], before[place]) - floor
+        raw, normalised = out[0, column:], out[1, column:]
+        window_sums(pressures, kept, kept + size, short, bought)
+        window_sums(ranges, kept, kept + size, short, moved)
+        for place in range(size):
+            raw[place] = 4.0 * part(bought[place], moved[place])
+        for weight, newer, older in ((2.0, short, medium), (1.0, medium, long)):
+            begin, end = kept - newer, kept - newer + size
+            window_sums(pressures, begin, end, older - newer, normalised)
+            for place in range(size):
+                bought[place] += normalised[place]
+            window_sums(ranges, begin, end, older - newer, normalised)
+            for place in range(size):
+                moved[place] += normalised[place]
+                raw[place] += weight * part(bought[place], moved[place])
+        for place in range(size):
+            raw[place] = 100.0 * (raw[place] / 7.0)
+            normalised[place] = raw[place] / 50.0 - 1.0
+        slide(pressures, kept, size)
+        slide(ranges, kept, size)
+    blank(out, min(max(start + long - first, 0), last - first))

@@ -1,11 +1,10 @@
 """Vortex (Botes and Siepman 2010): the way from low to next high against that from high to low."""
 
 from dataclasses import dataclass
-from math import nan
 
-from marketdata.indicators.columns import CLOSE, HIGH, LOW
+from marketdata.indicators.columns import HIGH, LOW
 from marketdata.indicators.registry import INDICATORS, Indicator, IndicatorParams, ranged
-from marketdata.indicators.windows import push, window_sum
+from marketdata.indicators.windows import TILE, blank, slide, true_ranges, window_sums
 
 
 @dataclass(frozen=True)
@@ -32,29 +31,40 @@ def vortex(params: VortexParams = DEFAULT) -> Indicator:
         kernel=vortex_kernel,
         numbers=(float(params.period),),
         lookback=2,
-        size=3 * params.period,
+        size=3 * (params.period - 1 + TILE),
     )
 
 
 def vortex_kernel(bars, start, first, last, state, numbers, out):  # type: ignore[no-untyped-def]
     """Keep the last ways and ranges, and sum them afresh at every bar."""
-    highs, lows, closes = bars[HIGH], bars[LOW], bars[CLOSE]
+    highs, lows = bars[HIGH], bars[LOW]
     period = int(numbers[0])
-    for i in range(first, last):
-        difference = plus = minus = normalised = nan
-        if i > start:
-            high, low, before = highs[i], lows[i], closes[i - 1]
-            push(state, 0, period, abs(high - lows[i - 1]))
-            push(state, period, 2 * period, abs(low - highs[i - 1]))
-            push(state, 2 * period, 3 * period, max(high, before) - min(low, before))
-        if i - start >= period:
-            ups, downs = window_sum(state, 0, period), window_sum(state, period, 2 * period)
-            ranges = window_sum(state, 2 * period, 3 * period)
-            plus = ups / ranges if ranges > 0.0 else 0.0
-            minus = downs / ranges if ranges > 0.0 else 0.0
-            difference = plus - minus
-            normalised = (ups - downs) / (ups + downs) if ups + downs > 0.0 else 0.0
-        out[0, i - first] = difference
-        out[1, i - first] = plus
-        out[2, i - first] = minus
-        out[3, i - first] = normalised
+    kept = period - 1
+    rising, falling = state[: kept + TILE], state[kept + TILE : 2 * (kept + TILE)]
+    ranges = state[2 * (kept + TILE) :]
+    for tile in range(max(first, start + 1), last, TILE):
+        size, column = min(TILE, last - tile), tile - first
+        high, low = highs[tile : tile + size], lows[tile : tile + size]
+        high_before, low_before = (
+            highs[tile - 1 : tile - 1 + size],
+            lows[tile - 1 : tile - 1 + size],
+        )
+        for place in range(size):
+            rising[kept + place] = abs(high[place] - low_before[place])
+            falling[kept + place] = abs(low[place] - high_before[place])
+        true_ranges(bars, tile, tile + size, ranges[kept:])
+        difference, plus = out[0, column:], out[1, column:]
+        minus, normalised = out[2, column:], out[3, column:]
+        window_sums(rising, kept, kept + size, period, plus)
+        window_sums(falling, kept, kept + size, period, minus)
+        window_sums(ranges, kept, kept + size, period, difference)
+        for place in range(size):
+            up, down, way = plus[place], minus[place], difference[place]
+            plus[place] = up / way if way > 0.0 else 0.0
+            minus[place] = down / way if way > 0.0 else 0.0
+            difference[place] = plus[place] - minus[place]
+            normalised[place] = (up - down) / (up + down) if up + down > 0.0 else 0.0
+        slide(rising, kept, size)
+        slide(falling, kept, size)
+        slide(ranges, kept, size)
+    blank(out, min(max(start + period - first, 0), last - first))
