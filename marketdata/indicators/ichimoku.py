@@ -5,7 +5,15 @@ from dataclasses import dataclass
 from domain.bars import FloatArray
 from marketdata.indicators.columns import CLOSE, HIGH, LOW
 from marketdata.indicators.registry import INDICATORS, Indicator, IndicatorParams, ranged
-from marketdata.indicators.windows import blank, squashed, window_highs, window_lows
+from marketdata.indicators.windows import (
+    TILE,
+    blank,
+    greater,
+    lesser,
+    squashed,
+    window_highs,
+    window_lows,
+)
 
 
 @dataclass(frozen=True)
@@ -52,20 +60,23 @@ def ichimoku(params: IchimokuParams = DEFAULT) -> Indicator:
     )
 
 
-def window_middles(
+def widen(
     highs: FloatArray,
     lows: FloatArray,
     begin: int,
     end: int,
     period: int,
-    into: FloatArray,
+    tops: FloatArray,
+    bottoms: FloatArray,
     spare: FloatArray,
 ) -> None:
-    """Write the midpoints between the highest high and the lowest low of the last bars."""
-    window_highs(highs, begin, end, period, into)
+    """Widen windows by the `period` bars that end at each of the bars begin…end-1."""
+    window_highs(highs, begin, end, period, spare)
+    for place in range(end - begin):
+        tops[place] = greater(tops[place], spare[place])
     window_lows(lows, begin, end, period, spare)
     for place in range(end - begin):
-        into[place] = 0.5 * into[place] + 0.5 * spare[place]
+        bottoms[place] = lesser(bottoms[place], spare[place])
 
 
 def ichimoku_kernel(bars, start, first, last, _state, numbers, out):  # type: ignore[no-untyped-def]
@@ -75,25 +86,38 @@ def ichimoku_kernel(bars, start, first, last, _state, numbers, out):  # type: ig
     away = int(numbers[3])
     whole = min(max(first, start + long + away - 1), last)
     blank(out, whole - first)
-    tenkan, kijun = out[0, whole - first :], out[1, whole - first :]
-    span_a, span_b = out[2, whole - first :], out[3, whole - first :]
-    chikou, normalised = out[4, whole - first :], out[5, whole - first :]
-    begin, end = whole - away, last - away  # the bars whose clouds lie at these
-    window_middles(high, low, begin, end, short, span_a, chikou)
-    window_middles(high, low, begin, end, medium, span_b, chikou)
-    for place in range(last - whole):
-        span_a[place] = 0.5 * span_a[place] + 0.5 * span_b[place]
-    window_middles(high, low, begin, end, long, span_b, chikou)
-    window_middles(high, low, whole, last, short, tenkan, chikou)
-    window_highs(high, whole, last, medium, kijun)
-    window_lows(low, whole, last, medium, chikou)
-    now, before = close[whole:last], close[begin:end]
-    for place in range(last - whole):
-        top, bottom = kijun[place], chikou[place]
-        height = top - bottom
-        kijun[place] = 0.5 * top + 0.5 * bottom
-        chikou[place] = now[place] - before[place]
-        cloud = 0.5 * span_a[place] + 0.5 * span_b[place]
-        some = squashed(now[place] - cloud, height)
-        some += squashed(tenkan[place] - kijun[place], height)
-        normalised[place] = (some + squashed(chikou[place], height)) / 3.0
+    for tile in range(whole, last, TILE):
+        size, column = min(TILE, last - tile), tile - first
+        tenkan, kijun = out[0, column:], out[1, column:]
+        span_a, span_b = out[2, column:], out[3, column:]
+        chikou, normalised = out[4, column:], out[5, column:]
+
+        begin, end = tile - away, tile - away + size  # the bars whose clouds lie at these
+        window_highs(high, begin, end, short, tenkan)
+        window_lows(low, begin, end, short, kijun)
+        for place in range(size):
+            span_a[place] = 0.5 * tenkan[place] + 0.5 * kijun[place]
+        widen(high, low, begin - short, end - short, medium - short, tenkan, kijun, chikou)
+        for place in range(size):
+            middle = 0.5 * tenkan[place] + 0.5 * kijun[place]
+            span_a[place] = 0.5 * span_a[place] + 0.5 * middle
+        widen(high, low, begin - medium, end - medium, long - medium, tenkan, kijun, chikou)
+        for place in range(size):
+            span_b[place] = 0.5 * tenkan[place] + 0.5 * kijun[place]
+
+        begin, end = tile, tile + size
+        window_highs(high, begin, end, short, chikou)
+        window_lows(low, begin, end, short, normalised)
+        for place in range(size):
+            tenkan[place] = 0.5 * chikou[place] + 0.5 * normalised[place]
+        widen(high, low, begin - short, end - short, medium - short, chikou, normalised, kijun)
+        now, before = close[begin:end], close[begin - away : end - away]
+        for place in range(size):
+            top, bottom = chikou[place], normalised[place]
+            height = top - bottom
+            kijun[place] = 0.5 * top + 0.5 * bottom
+            chikou[place] = now[place] - before[place]
+            cloud = 0.5 * span_a[place] + 0.5 * span_b[place]
+            some = squashed(now[place] - cloud, height)
+            some += squashed(tenkan[place] - kijun[place], height)
+            normalised[place] = (some + squashed(chikou[place], height)) / 3.0

@@ -68,9 +68,12 @@ def kama_kernel(bars, start, first, last, state, numbers, out):  # type: ignore[
         moved = abs(value - close[whole + place - 1])
         average = share * value + (1.0 - share) * average
         move = share * moved + (1.0 - share) * move
-        # land on a constant input, as `averaged` does
-        average = value if abs(value - average) <= tiny else average
-        move = moved if abs(moved - move) <= tiny else move
+        # land on a constant input, as `averaged` does; storing it keeps these two rare branches
+        # from becoming choices that every step waits for
+        if abs(value - average) <= tiny:
+            state[AVERAGE] = average = value
+        if abs(moved - move) <= tiny:
+            state[MOVE] = move = moved
         averages[place] = average
         normalised[place] = move
     for place in range(last - whole):

@@ -2,9 +2,9 @@
 
 from dataclasses import dataclass
 
-from marketdata.indicators.columns import CLOSE, HIGH, LOW
+from marketdata.indicators.columns import CLOSE, LOW
 from marketdata.indicators.registry import INDICATORS, Indicator, IndicatorParams, ranged
-from marketdata.indicators.windows import TILE, blank, greater, lesser, slide, window_sums
+from marketdata.indicators.windows import TILE, blank, lesser, slide, true_ranges, window_sums
 
 
 @dataclass(frozen=True)
@@ -48,19 +48,18 @@ def part(bought: float, ranges: float) -> float:
 
 def ultimate_oscillator_kernel(bars, start, first, last, state, numbers, out):  # type: ignore[no-untyped-def]
     """Keep the last pressures and ranges, and sum them afresh, the newest window first."""
-    highs, lows, closes = bars[HIGH], bars[LOW], bars[CLOSE]
+    lows, closes = bars[LOW], bars[CLOSE]
     short, medium, long = int(numbers[0]), int(numbers[1]), int(numbers[2])
     kept = long - 1
     pressures, ranges = state[: kept + TILE], state[kept + TILE : 2 * (kept + TILE)]
     bought, moved = state[2 * (kept + TILE) : 2 * (kept + TILE) + TILE], state[-TILE:]
     for tile in range(max(first, start + 1), last, TILE):
         size, column = min(TILE, last - tile), tile - first
-        high, low = highs[tile : tile + size], lows[tile : tile + size]
+        low = lows[tile : tile + size]
         close, before = closes[tile : tile + size], closes[tile - 1 : tile - 1 + size]
         for place in range(size):
-            floor = lesser(low[place], before[place])
-            pressures[kept + place] = close[place] - floor
-            ranges[kept + place] = greater(high[place], before[place]) - floor
+            pressures[kept + place] = close[place] - lesser(low[place], before[place])
+        true_ranges(bars, tile, tile + size, ranges[kept:])
         raw, normalised = out[0, column:], out[1, column:]
         window_sums(pressures, kept, kept + size, short, bought)
         window_sums(ranges, kept, kept + size, short, moved)
