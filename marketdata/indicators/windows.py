@@ -24,11 +24,11 @@ def window_sums(values: FloatArray, begin: int, end: int, period: int, into: Flo
         for place in range(size):
             sums[place] = 0.0
         fours = period // 4 * 4
-        for back in range(0, fours, 4):  # four at once: fewer turns through the cache
+        for back in range(0, fours, 4):  # four at once: fewer turns, and fewer sums that wait
             row = values[tile + 1 - period + back : tile + 4 - period + back + size]
             for place in range(size):
-                some = ((sums[place] + row[place]) + row[place + 1]) + row[place + 2]
-                sums[place] = some + row[place + 3]
+                older, newer = row[place] + row[place + 1], row[place + 2] + row[place + 3]
+                sums[place] += older + newer
         for back in range(fours, period):
             row = values[tile + 1 - period + back : tile + 1 - period + back + size]
             for place in range(size):
@@ -48,8 +48,9 @@ def window_means(values: FloatArray, begin: int, end: int, period: int, into: Fl
             row = values[tile + 1 - period + back : tile + 4 - period + back + size]
             for place in range(size):
                 base = oldest[place]
-                some = (means[place] + (row[place] - base)) + (row[place + 1] - base)
-                means[place] = (some + (row[place + 2] - base)) + (row[place + 3] - base)
+                older = (row[place] - base) + (row[place + 1] - base)
+                newer = (row[place + 2] - base) + (row[place + 3] - base)
+                means[place] += older + newer
         for back in range(fours, period):
             row = values[tile + 1 - period + back : tile + 1 - period + back + size]
             for place in range(size):
@@ -69,10 +70,9 @@ def window_travels(values: FloatArray, begin: int, end: int, steps: int, into: F
         for back in range(0, fours, 4):
             row = values[tile - steps + back : tile + 4 - steps + back + size]
             for place in range(size):
-                some = ways[place] + abs(row[place + 1] - row[place])
-                some += abs(row[place + 2] - row[place + 1])
-                some += abs(row[place + 3] - row[place + 2])
-                ways[place] = some + abs(row[place + 4] - row[place + 3])
+                older = abs(row[place + 1] - row[place]) + abs(row[place + 2] - row[place + 1])
+                newer = abs(row[place + 3] - row[place + 2]) + abs(row[place + 4] - row[place + 3])
+                ways[place] += older + newer
         for back in range(fours, steps):
             row = values[tile - steps + back : tile + 1 - steps + back + size]
             for place in range(size):
@@ -95,8 +95,8 @@ def window_squares(
             for place in range(size):
                 first, second = row[place] - middle[place], row[place + 1] - middle[place]
                 third, fourth = row[place + 2] - middle[place], row[place + 3] - middle[place]
-                some = (squares[place] + first * first) + second * second
-                squares[place] = (some + third * third) + fourth * fourth
+                older, newer = first * first + second * second, third * third + fourth * fourth
+                squares[place] += older + newer
         for back in range(fours, period):
             row = values[tile + 1 - period + back : tile + 1 - period + back + size]
             for place in range(size):
