@@ -16,6 +16,7 @@ FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.int64]
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+MICROSECOND = timedelta(microseconds=1)
 
 
 class UnknownTimeframeError(PlumblineError):
@@ -160,7 +161,7 @@ def to_micros(instant: datetime) -> int:
     """Return the instant in whole microseconds since 1970, exact; naive time is refused."""
     if instant.tzinfo is None:
         raise ValueError(f"naive time {instant}: every instant carries its zone")
-    return (instant - EPOCH) // timedelta(microseconds=1)
+    return (instant - EPOCH) // MICROSECOND
 
 
 def from_micros(micros: int) -> datetime:

@@ -1,25 +1,19 @@
 """Stored bars to scored ones, many at once: what the walk would have scored at each. Pure."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from math import nan
 
 import numpy as np
 
-from domain.bars import BarSeries, Split, Timeframe, from_micros, to_micros
+from domain.bars import BarSeries, Timeframe, from_micros
 from domain.instruments import InstrumentTerms
 from domain.signals import WeightSet
 from execution.trade_cycle import ScoredBar, ScoreKey, score_instant
-from marketdata.indicators.columns import BESIDE
+from marketdata.indicators.blocks import block_values
 from marketdata.indicators.fold import (
-    Block,
     Extras,
     Values,
-    block_of,
-    columns_of,
-    lead_length,
-    outputs_over,
-    wants_extras,
 )
 from marketdata.indicators.registry import Indicator
 from mlweights.readings import Layout, Readings
@@ -115,41 +109,20 @@ def _fold(one: Examined, place: int, first: int, last: int) -> _Fold:
     size = max(0, last - first)
     values = np.full((KINDS, size, len(indicators)), nan)
     codes = np.full((size, CODES), nan)
-    for block, begin, end in _blocks(series, timeframe, one.terms.splits, first, last):
-        period = int(np.searchsorted(series.opened_at, to_micros(block.period_start)))
-        lead = max(0, period - lead_length(indicators))
-        ratios = [(to_micros(split.effective_at), split.ratio) for split in block.splits]
-        columns = columns_of(series[lead:end], ratios)
-        beside = one.extras[place]
-        if beside and wants_extras(indicators):
-            columns[BESIDE:] = beside(series.opened_at[lead:end])
-        starts = [max(0, period - one.warmup) - lead for one in indicators]
-        upto = min(end, last)
-        rows = slice(begin - first, upto - first)
-        for index, out in enumerate(outputs_over(indicators, columns, starts)):
-            here = slice(begin - lead - starts[index], upto - lead - starts[index])
-            for kind, found in enumerate((out[0], out[-1])):
-                values[kind, rows, index] = found[here]
-                # The fold's first bar has none before it.
-                values[kind + 2, rows, index] = np.concatenate([[nan], found])[here]
-            if place == 0 and index == len(indicators) - 1:
-                codes[rows] = out[:CODES, here].T
+    found = block_values(
+        *(series, timeframe, indicators),
+        first=first,
+        last=last,
+        splits=one.terms.splits,
+        extras=one.extras[place],
+    )
+    for block in found:
+        rows = slice(block.begin - first, block.end - first)
+        for index, (now, before) in enumerate(zip(block.now, block.before, strict=True)):
+            for kind, row in enumerate((now[0], now[-1], before[0], before[-1])):
+                values[kind, rows, index] = row
+        if place == 0:
+            codes[rows] = block.now[-1][:CODES].T
     plain = values.astype(object)
     plain[np.isnan(values)] = None
     return _Fold(first, len(indicators), plain.tolist(), codes.tolist())
-
-
-def _blocks(
-    series: BarSeries, timeframe: Timeframe, splits: Sequence[Split], first: int, last: int
-) -> Iterator[tuple[Block, int, int]]:
-    """Yield every block with bars of `first`…`last`-1: where those begin, and where it ends."""
-    opened = series.opened_at
-    while first < last:
-        block = block_of(timeframe, from_micros(int(opened[first])), splits)
-        low, end = first + 1, len(series)
-        while low < end:  # blocks follow one another, so halving finds where the next begins
-            middle = (low + end) // 2
-            other = block_of(timeframe, from_micros(int(opened[middle])), splits)
-            low, end = (middle + 1, end) if other == block else (low, middle)
-        yield block, first, end
-        first = end

@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from io import BytesIO
+from typing import Any
 
 import numpy as np
 from django.db import connection, models
@@ -73,15 +74,15 @@ def instrument_terms(ids: Sequence[int]) -> dict[int, InstrumentTerms]:
     """Return the terms and all stored splits of the instruments, by id."""
     with connection.cursor() as cursor:
         cursor.execute(TERMS, (list(ids),))
-        return {
-            key: InstrumentTerms(
-                *(key, venue, symbol, currency, tick, lot, multiplier),
-                tuple(map(SplitValue, instants or (), ratios or ())),
-                *(calendar, zone_of(calendar)),
-            )
-            for key, venue, symbol, currency, tick, lot, multiplier, calendar, instants, ratios
-            in cursor
-        }
+        return {row[0]: _terms(*row) for row in cursor}
+
+
+def _terms(*row: Any) -> InstrumentTerms:
+    key, venue, symbol, currency, tick, lot, multiplier, calendar, instants, ratios = row
+    splits = tuple(map(SplitValue, instants or (), ratios or ()))
+    return InstrumentTerms(
+        *(key, venue, symbol, currency, tick, lot, multiplier, splits, calendar), zone_of(calendar)
+    )
 
 
 CHAIN = """
@@ -372,11 +373,12 @@ def extras_for(
     """Return what tells sessions and flows of trades beside bars, None where nobody asks."""
     if not wants_extras(indicators):
         return None
-    wants_flow = any("flow" in one.inputs for one in indicators)
+    if not any("flow" in one.inputs for one in indicators):
+        return extras_of(calendar_name=terms.calendar, timeframe=timeframe)
 
     def beside(opened_at: IntArray) -> FloatArray:
         flows = None
-        if wants_flow and len(opened_at):
+        if len(opened_at):
             flows = bar_flows(
                 instrument_id=terms.id,
                 timeframe=timeframe,

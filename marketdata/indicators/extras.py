@@ -11,6 +11,9 @@ from marketdata.calendars import CLOCK, MARGIN, MICROS, calendar_named, runs_of
 from marketdata.indicators.columns import BESIDE, COLUMNS, FLOW, SESSION_DAY
 from marketdata.indicators.fold import Extras
 
+# Windows read together hold the same instants: what each calendar was last asked, and told.
+_LAST_ASKED: dict[tuple[str, Timeframe], tuple[IntArray, FloatArray]] = {}
+
 
 @dataclass(frozen=True)
 class Flows:
@@ -23,14 +26,27 @@ class Flows:
 
 def extras_of(*, calendar_name: str, timeframe: Timeframe, flows: Flows | None = None) -> Extras:
     """Return what tells a fold the columns beside the bars opened at given instants."""
+    if flows is None:
+        return _sessions_alone(calendar_name, timeframe)
+
+    def beside(opened_at: IntArray) -> FloatArray:
+        columns = alone(opened_at)
+        columns[FLOW - BESIDE :] = flow_columns(flows, opened_at)
+        return columns
+
+    alone = _sessions_alone(calendar_name, timeframe)
+    return beside
+
+
+@cache
+def _sessions_alone(calendar_name: str, timeframe: Timeframe) -> Extras:
+    """Return one and the same for all instruments of a calendar: folds side by side ask once."""
 
     def beside(opened_at: IntArray) -> FloatArray:
         columns = np.full((COLUMNS - BESIDE, len(opened_at)), np.nan)
         columns[SESSION_DAY - BESIDE : FLOW - BESIDE] = session_columns(
             calendar_name, timeframe, opened_at
         )
-        if flows is not None:
-            columns[FLOW - BESIDE :] = flow_columns(flows, opened_at)
         return columns
 
     return beside
@@ -45,7 +61,12 @@ def session_columns(calendar_name: str, timeframe: Timeframe, opened_at: IntArra
     """
     if len(opened_at) == 1:  # live: the instruments of a calendar ask one after the other
         return _session_of_one(calendar_name, timeframe, int(opened_at[0]))
-    return _sessions(calendar_name, timeframe, opened_at)
+    known = _LAST_ASKED.get((calendar_name, timeframe))
+    if known is None or not np.array_equal(known[0], opened_at):
+        known = (opened_at.copy(), _sessions(calendar_name, timeframe, opened_at))
+        known[1].flags.writeable = False
+        _LAST_ASKED[calendar_name, timeframe] = known
+    return known[1]
 
 
 @lru_cache(maxsize=4096)

@@ -39,6 +39,8 @@ from marketdata.indicators.registry import Indicator
 
 # Instants at which bars opened to the columns after CLOSED: what is known beside the bars.
 Extras = Callable[[IntArray], FloatArray]
+# What one instant's folds were told, and its bytes: those of one calendar ask once.
+Told = dict[tuple[Extras, int], tuple[FloatArray, bytes]]
 
 Values = tuple[float | None, ...]
 
@@ -65,15 +67,6 @@ class Block:
 
     period_start: datetime
     splits: tuple[Split, ...]
-
-
-@dataclass(frozen=True)
-class IndicatorMatrix:
-    """Values of n bars by k indicators, float64, NaN where an indicator has none yet."""
-
-    names: tuple[str, ...]
-    raw: FloatArray
-    normalised: FloatArray
 
 
 def block_of(timeframe: Timeframe, opened_at: datetime, splits: Sequence[Split] = ()) -> Block:
@@ -141,6 +134,7 @@ class Panel:
         self._ages = np.zeros((len(self.indicators), slots), dtype=np.int64)
         self._states = [np.zeros((slots, one.size)) for one in self.indicators]
         self._outs = [np.full((slots, len(one.outputs) + 1, 1), nan) for one in self.indicators]
+        self._scratch = np.empty(0)  # outputs at every bar of a slot's beginning, one at a time
         # raw, normalised, and both one bar before
         self._now = np.full((slots, 4, len(self.indicators)), nan)
 
@@ -157,12 +151,17 @@ class Panel:
     def begin(self, slot: int, columns: FloatArray, starts: Sequence[int]) -> None:
         """Start the slot's folds anew over `columns`, each at its own bar of `starts`."""
         size = columns.shape[1]
+        wanted = max(len(one.outputs) + 1 for one in self.indicators) * max(size, 1)
+        if len(self._scratch) < wanted:
+            self._scratch = np.empty(wanted)
         now = self._now[slot : slot + 1]
         now[:] = nan
         for place, (indicator, start) in enumerate(zip(self.indicators, starts, strict=True)):
             state = self._states[place][slot : slot + 1]
             state[:] = 0.0
-            out = np.full((1, len(indicator.outputs) + 1, max(size - start, 1)), nan)
+            rows, width = len(indicator.outputs) + 1, max(size - start, 1)
+            out = self._scratch[: rows * width].reshape(1, rows, width)
+            out.fill(nan)
             _run(indicator, columns, start, state, out, now, place)
             self._outs[place][slot, :, 0] = out[0, :, -1]
             self._ages[place, slot] = size - start
@@ -236,7 +235,7 @@ class BlockFold:
         self.block = block
         self._extras = extras if wants_extras(indicators) else None
         self._panel = panel or Panel(self.indicators)
-        self._splits = _checked_splits(block)
+        self._splits = checked_splits(block)
         self._period = to_micros(block.period_start)
         series = bars if isinstance(bars, BarSeries) else series_of(bars)
         period = int(np.searchsorted(series.opened_at, self._period))
@@ -249,7 +248,7 @@ class BlockFold:
         facts = bar_bytes(series)
         if self._extras and len(series):
             columns[BESIDE:] = self._extras(series.opened_at)
-            facts = _interleaved(facts, columns[BESIDE:].T.tobytes(), len(series))
+            facts = _interleaved(facts, columns[BESIDE:])
         self._digest = hashlib.sha256(_block_bytes(block))
         self._digest.update(facts)
         self._slot = self._panel.slot()
@@ -264,7 +263,7 @@ class BlockFold:
         """Give the place in the panel back; the fold is of no use afterwards."""
         self._panel.leave(self._slot)
 
-    def take(self, opened: int, row: list[float], facts: memoryview) -> None:
+    def take(self, opened: int, row: FloatArray, facts: memoryview, told: Told) -> None:
         """Note the bar that comes next; put what stands beside it into its columns.
 
         `row` holds its raw columns, adjusted here for the block's splits.
@@ -281,13 +280,15 @@ class BlockFold:
         self._last = opened
         for effective, ratio in self._splits:
             if opened < effective:
-                for column in (OPEN, HIGH, LOW, CLOSE):
-                    row[column] /= ratio
+                row[OPEN : CLOSE + 1] /= ratio
                 row[VOLUME] *= ratio
         if self._extras:
-            beside = self._extras(np.array([opened], dtype=np.int64))[:, 0]
-            self._digest.update(beside.tobytes())
-            row[BESIDE:] = beside.tolist()
+            known = told.get((self._extras, opened))
+            if known is None:
+                beside = self._extras(np.array([opened], dtype=np.int64))[:, 0]
+                known = told[self._extras, opened] = (beside, beside.tobytes())
+            row[BESIDE:], facts_beside = known
+            self._digest.update(facts_beside)
 
     @property
     def values(self) -> list[Values]:
@@ -347,70 +348,14 @@ def step_together(folds: Sequence[BlockFold], bars: Sequence[Bar]) -> None:
     series = series_of(bars)
     check_prices(series)
     facts = memoryview(bar_bytes(series))
-    rows: list[list[float]] = columns_of(series).T.tolist()
+    rows = np.ascontiguousarray(columns_of(series).T)
+    told: Told = {}
     opened: list[int] = series.opened_at.tolist()
     size = BAR_BYTES.itemsize
     for place, fold in enumerate(folds):
-        fold.take(opened[place], rows[place], facts[place * size : (place + 1) * size])
+        fold.take(opened[place], rows[place], facts[place * size : (place + 1) * size], told)
     slots = np.array([fold.slot for fold in folds], dtype=np.int64)
-    folds[0].panel.step(slots, np.array(rows))
-
-
-def indicator_matrix(
-    series: BarSeries,
-    timeframe: Timeframe,
-    indicators: Sequence[Indicator],
-    splits: Sequence[Split] = (),
-    holes: Sequence[datetime] = (),
-    extras: Extras | None = None,
-) -> IndicatorMatrix:
-    """Return the values at every bar of `series`: block by block, with the very step of live.
-
-    `series` holds raw prices from the first stored bar on; a later beginning counts as the first.
-    `holes` are missing bars, in rising order: a bar whose block reaches over one has no values.
-    """
-    size, wanted = len(series), lead_length(indicators)
-    raw = np.full((size, len(indicators)), nan)
-    normalised = np.full((size, len(indicators)), nan)
-    check_bars(series)
-    missing = np.array([to_micros(hole) for hole in holes], dtype=np.int64)
-    begin = 0
-    while begin < size:
-        opened = from_micros(int(series.opened_at[begin]))
-        block, end = _block_at(series, timeframe, splits, begin, opened)
-        period = int(np.searchsorted(series.opened_at, to_micros(block.period_start)))
-        first = max(0, period - wanted)
-        columns = columns_of(series[first:end], _checked_splits(block))
-        if extras and wants_extras(indicators):
-            columns[BESIDE:] = extras(series.opened_at[first:end])
-        starts = [max(0, period - one.warmup) - first for one in indicators]
-        for place, out in enumerate(outputs_over(indicators, columns, starts)):
-            raw[begin:end, place] = out[0, begin - end :]
-            normalised[begin:end, place] = out[-1, begin - end :]
-        over = np.searchsorted(missing, series.opened_at[begin:end])
-        hidden = over > np.searchsorted(missing, series.opened_at[first])
-        raw[begin:end][hidden] = nan
-        normalised[begin:end][hidden] = nan
-        begin = end
-    return IndicatorMatrix(tuple(one.name for one in indicators), raw, normalised)
-
-
-def _block_at(
-    series: BarSeries, timeframe: Timeframe, splits: Sequence[Split], begin: int, opened: datetime
-) -> tuple[Block, int]:
-    """Return the block of the bar at `begin`, and where the next block begins."""
-    block = block_of(timeframe, opened, splits)
-    ends = [
-        int(np.searchsorted(series.opened_at, to_micros(split.effective_at)))
-        for split in splits
-        if split.effective_at > opened
-    ]
-    low, high = begin + 1, min([len(series), *ends])
-    while low < high:  # the first bar of another period
-        middle = (low + high) // 2
-        start = period_start(timeframe, from_micros(int(series.opened_at[middle])))
-        low, high = (middle + 1, high) if start == block.period_start else (low, middle)
-    return block, low
+    folds[0].panel.step(slots, rows)
 
 
 def columns_of(series: BarSeries, splits: Sequence[tuple[int, float]] = ()) -> FloatArray:
@@ -457,16 +402,18 @@ def bar_bytes(series: BarSeries) -> bytes:
     return rows.tobytes()
 
 
-def _checked_splits(block: Block) -> list[tuple[int, float]]:
+def checked_splits(block: Block) -> list[tuple[int, float]]:
+    """Return the block's splits as (instant, ratio); a ratio that is none is refused."""
     for split in block.splits:
         if not 0.0 < split.ratio < inf:
             raise UnusableBarError(f"split of {split.effective_at} has ratio {split.ratio}")
     return [(to_micros(split.effective_at), split.ratio) for split in block.splits]
 
 
-def _interleaved(bars: bytes, beside: bytes, size: int) -> bytes:
+def _interleaved(bars: bytes, beside: FloatArray) -> bytes:
     """Return each bar's bytes followed by what stands beside it, as `step` adds them."""
-    rows = [np.frombuffer(one, dtype=np.uint8).reshape(size, -1) for one in (bars, beside)]
+    size = beside.shape[1]
+    rows = (np.frombuffer(bars, dtype=np.int64).reshape(size, -1), beside.view(np.int64).T)
     return np.hstack(rows).tobytes()
 
 

@@ -12,8 +12,10 @@ from typing import IO, Any
 import numpy as np
 from django.db import connection
 
-from domain.bars import BarSeries, Timeframe, from_micros, period_start
+from domain.bars import BarSeries, Timeframe, from_micros, period_start, to_micros
 from domain.errors import PlumblineError
+from marketdata.indicator_facts import column_names, lacking
+from marketdata.indicators.blocks import BlockValues, block_values
 from marketdata.indicators.extras import extras_of
 from marketdata.indicators.fold import lead_length
 from marketdata.indicators.registry import (
@@ -28,12 +30,6 @@ from marketdata.packed_bars import PACK_SQL, unpacked
 from marketdata.queries import bar_flows, holes_at, instrument_terms
 from marketdata.services.export_bars import BEGINNING, END
 from marketdata.services.import_ledger import iso
-from marketdata.value_blocks import (
-    BlockValues,
-    column_names,
-    lacking,
-    value_blocks,
-)
 
 SERIES = "instrument_id = %(instrument)s AND timeframe = %(timeframe)s"
 FIRST_BAR = f"""
@@ -129,11 +125,11 @@ def indicator_table(
         kept = [spec for spec in specs if spec not in missing]
         specs, chosen = tuple(kept), indicator_set(kept)
     terms = instrument_terms([instrument.pk])[instrument.pk]
-    blocks = value_blocks(
+    blocks = block_values(
         series,
         timeframe,
         chosen,
-        since=begin,
+        first=int(np.searchsorted(series.opened_at, to_micros(begin))),
         splits=terms.splits,
         holes=holes_at(
             instrument_id=instrument.pk,
@@ -152,7 +148,7 @@ def indicator_table(
         timeframe=timeframe.value,
         columns=("opened_at", "closed_at", *header),
         not_available=missing,
-        rows=_rows(blocks, chosen),
+        rows=_rows(blocks, series, chosen),
     )
 
 
@@ -181,13 +177,16 @@ def _bars(
     return begin, unpacked([payload])[0]
 
 
-def _rows(blocks: Iterator[BlockValues], indicators: Sequence[Indicator]) -> Iterator[list[Any]]:
+def _rows(
+    blocks: Iterator[BlockValues], series: BarSeries, indicators: Sequence[Indicator]
+) -> Iterator[list[Any]]:
     for block in blocks:
+        bars = series[block.begin : block.end]
         columns: list[list[Any]] = [
-            [iso(at) for at in block.bars.opened_at.tolist()],
-            [iso(at) for at in block.bars.closed_at.tolist()],
+            [iso(at) for at in bars.opened_at.tolist()],
+            [iso(at) for at in bars.closed_at.tolist()],
         ]
-        for indicator, outputs in zip(indicators, block.outputs, strict=True):
+        for indicator, outputs in zip(indicators, block.now, strict=True):
             shown = outputs if indicator.is_directed else outputs[:-1]
             values = shown.astype(object)
             values[np.isnan(shown)] = None

@@ -13,7 +13,7 @@ import pytest
 from domain.bars import Timeframe, from_micros, series_of
 from domain.registry import UnknownPluginError
 from domain.signals import DEFAULT_WEIGHTS
-from marketdata.indicators.fold import indicator_matrix
+from marketdata.indicators.blocks import indicator_matrix
 from marketdata.indicators.registry import indicator_set
 from mlweights.learning import (
     ConstantFeatureError,

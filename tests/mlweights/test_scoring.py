@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from domain.bars import Timeframe, series_of
 from domain.signals import DEFAULT_WEIGHTS, SCORE_UNIT, Score, WeightSet
-from marketdata.indicators.fold import indicator_matrix
+from marketdata.indicators.blocks import indicator_matrix
 from marketdata.indicators.registry import indicator_set
 from mlweights.scoring import ScoreInputError, weigh
 from tests.marketdata.indicators import suite

@@ -8,7 +8,8 @@ import pytest
 
 from domain.bars import Bar, Split, Timeframe, series_of
 from domain.signals import DEFAULT_WEIGHTS
-from marketdata.indicators.fold import Block, BlockFold, block_of, indicator_matrix
+from marketdata.indicators.blocks import indicator_matrix
+from marketdata.indicators.fold import Block, BlockFold, block_of
 from marketdata.indicators.registry import indicator_set
 from mlweights.scoring import weigh
 from tests.marketdata.indicators import suite

@@ -9,7 +9,7 @@ from domain.instruments import InstrumentTerms
 from domain.signals import DEFAULT_WEIGHTS
 from execution.models import EquityPoint, Fill, Order
 from execution.trade_cycle import BotPlan, ScoredBar
-from marketdata.indicators.fold import indicator_matrix
+from marketdata.indicators.blocks import indicator_matrix
 from marketdata.indicators.registry import indicator_set
 from marketdata.queries import bars_window, instrument_terms
 from mlweights.scoring import weigh

@@ -5,7 +5,7 @@ from typing import Any
 from rest_framework import serializers
 
 from marketdata.api.read_only import facts_of
-from marketdata.value_blocks import IndicatorFacts
+from marketdata.indicator_facts import IndicatorFacts
 from tradingsite.api.dataclass_serializers import serializer_for
 from tradingsite.explain import Explanation
 from tradingsite.models import Alert, Audit, IdempotencyKey, JobRun, JobSlot

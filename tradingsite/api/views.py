@@ -16,8 +16,8 @@ from rest_framework_simplejwt.authentication import JWTAuthentication
 from rest_framework_simplejwt.views import TokenObtainPairView, TokenRefreshView
 
 from marketdata.api.read_only import view_of
+from marketdata.indicator_facts import facts_of
 from marketdata.indicators.registry import load_indicators
-from marketdata.value_blocks import facts_of
 from risk.api.serializers import ControlSerializer
 from risk.services.kill_switch import engage_kill_switch, release_kill_switch
 from tradingsite.access.permissions import RolePermission

@@ -8,7 +8,7 @@ from django.db.models import Max
 from domain.bars import Timeframe, to_micros
 from domain.errors import PlumblineError
 from domain.signals import DEFAULT_WEIGHTS
-from marketdata.indicators.fold import indicator_matrix
+from marketdata.indicators.blocks import indicator_matrix
 from marketdata.indicators.registry import indicator_set, make_indicator
 from marketdata.models import Instrument
 from marketdata.models.wall_time import ClockTimestamp

@@ -9,6 +9,7 @@ from django.core.management.base import CommandError, CommandParser
 
 from domain.bars import Timeframe
 from domain.errors import PlumblineError
+from marketdata.indicator_facts import facts_of
 from marketdata.indicators.registry import load_indicators
 from marketdata.management.desk_command import DeskCommand
 from marketdata.management.import_command import rarely
@@ -19,7 +20,6 @@ from marketdata.services.indicator_values import (
     write_rows,
     write_table,
 )
-from marketdata.value_blocks import facts_of
 
 
 class Command(DeskCommand):

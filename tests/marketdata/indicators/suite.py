@@ -14,6 +14,7 @@ from pathlib import Path
 import numpy as np
 
 from domain.bars import Bar, BarSeries, FloatArray, IntArray, Timeframe, series_of
+from marketdata.indicators.blocks import indicator_matrix
 from marketdata.indicators.columns import BESIDE
 from marketdata.indicators.fold import (
     Block,
@@ -21,7 +22,6 @@ from marketdata.indicators.fold import (
     Panel,
     block_of,
     columns_of,
-    indicator_matrix,
     outputs_over,
     step_together,
 )

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from domain.bars import Bar, Split, Timeframe, from_micros, period_start, series_of, to_micros
+from marketdata.indicators.blocks import indicator_matrix
 from marketdata.indicators.columns import CLOSE, VOLUME
 from marketdata.indicators.fold import (
     BarOrderError,
@@ -17,7 +18,6 @@ from marketdata.indicators.fold import (
     Panel,
     UnusableBarError,
     block_of,
-    indicator_matrix,
     lead_length,
     step_together,
 )

@@ -9,7 +9,7 @@ import pytest
 from domain.bars import Timeframe, to_micros
 from domain.signals import DEFAULT_WEIGHTS
 from execution.trade_cycle import ScoredBar
-from marketdata.indicators.fold import indicator_matrix
+from marketdata.indicators.blocks import indicator_matrix
 from marketdata.indicators.registry import indicator_set, make_indicator
 from marketdata.models import Bar, Instrument
 from marketdata.queries import bars_window, instrument_terms

@@ -10,7 +10,7 @@ from domain.bars import Bar as BarValue
 from domain.bars import Timeframe, series_of
 from domain.signals import DEFAULT_WEIGHTS
 from execution.trade_cycle import ScoredBar
-from marketdata.indicators.fold import indicator_matrix
+from marketdata.indicators.blocks import indicator_matrix
 from marketdata.indicators.registry import indicator_set, make_indicator
 from marketdata.models import Bar, DataGap, DataRevision, Instrument, Stream
 from marketdata.queries import bars_window, holes_at, instrument_terms

@@ -13,8 +13,8 @@ from domain.bars import Bar as BarValue
 from domain.bars import Timeframe, series_of, to_micros
 from domain.signals import WeightSet
 from execution.trade_cycle import ScoredBar
+from marketdata.indicators.blocks import indicator_matrix
 from marketdata.indicators.columns import CLOSE
-from marketdata.indicators.fold import indicator_matrix
 from marketdata.indicators.registry import (
     INDICATORS,
     indicator_set,

@@ -12,8 +12,9 @@ import pytest
 from django.core.management import CommandError, call_command
 
 from domain.bars import BarSeries, Timeframe
+from marketdata.indicators.blocks import indicator_matrix
 from marketdata.indicators.extras import extras_of
-from marketdata.indicators.fold import BlockFold, block_of, indicator_matrix
+from marketdata.indicators.fold import BlockFold, block_of
 from marketdata.indicators.registry import indicator_set, load_indicators, make_indicator
 from marketdata.models import Bar, DataGap, Instrument
 from marketdata.queries import bars_window, instrument_terms
