@@ -5,9 +5,9 @@ from dataclasses import dataclass
 from marketdata.indicators.columns import CLOSE, HIGH, LOW
 from marketdata.indicators.registry import INDICATORS, Indicator, IndicatorParams, ranged
 from marketdata.indicators.windows import (
-    TILE,
+    ROOM,
     blank,
-    slide,
+    keep,
     squashed,
     window_deviations,
     window_means,
@@ -39,7 +39,7 @@ def cci(params: CciParams = DEFAULT) -> Indicator:
         warmup=params.period - 1,
         kernel=cci_kernel,
         numbers=(float(params.period),),
-        size=params.period - 1 + TILE,
+        size=params.period - 1 + ROOM,
     )
 
 
@@ -48,8 +48,8 @@ def cci_kernel(bars, start, first, last, state, numbers, out):  # type: ignore[n
     highs, lows, closes, period = bars[HIGH], bars[LOW], bars[CLOSE], int(numbers[0])
     kept = period - 1
     typical = state[kept:]
-    for tile in range(first, last, TILE):
-        size = min(TILE, last - tile)
+    for tile in range(first, last, ROOM):
+        size = min(ROOM, last - tile)
         high, low = highs[tile : tile + size], lows[tile : tile + size]
         close = closes[tile : tile + size]
         for place in range(size):
@@ -62,5 +62,5 @@ def cci_kernel(bars, start, first, last, state, numbers, out):  # type: ignore[n
             away = (typical[place] - raw[place]) / (LAMBERT * deviation)
             raw[place] = away if deviation > 0.0 else 0.0
             normalised[place] = squashed(raw[place], 100.0)
-        slide(state, kept, size)
+        keep(state, size)
     blank(out, min(max(start + kept - first, 0), last - first))

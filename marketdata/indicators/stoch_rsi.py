@@ -5,11 +5,11 @@ from dataclasses import dataclass
 from marketdata.indicators.columns import CLOSE
 from marketdata.indicators.registry import INDICATORS, Indicator, IndicatorParams, ranged
 from marketdata.indicators.windows import (
-    TILE,
+    ROOM,
     averaged,
     blank,
     greater,
-    slide,
+    keep,
     window_highs,
     window_lows,
     window_sums,
@@ -46,7 +46,7 @@ def stoch_rsi(params: StochRsiParams = DEFAULT) -> Indicator:
         kernel=stoch_rsi_kernel,
         numbers=(float(params.period), float(params.window), float(params.signal)),
         lookback=2,
-        size=KEPT + params.window + params.signal - 2 + 2 * TILE,
+        size=KEPT + params.window + params.signal - 2 + 2 * ROOM,
     )
 
 
@@ -55,12 +55,12 @@ def stoch_rsi_kernel(bars, start, first, last, state, numbers, out):  # type: ig
     closes = bars[CLOSE]
     period, window, signal = numbers[0], int(numbers[1]), int(numbers[2])
     share = 1.0 / period
-    places_from = KEPT + window - 1 + TILE
+    places_from = KEPT + window - 1 + ROOM
     values, places = state[KEPT:places_from], state[places_from:]
     value, place_of = values[window - 1 :], places[signal - 1 :]
     gain, loss = state[GAIN], state[LOSS]
-    for tile in range(max(first, start + 1), last, TILE):
-        size, column, changes = min(TILE, last - tile), tile - first, tile - start
+    for tile in range(max(first, start + 1), last, ROOM):
+        size, column, changes = min(ROOM, last - tile), tile - first, tile - start
         raw, mean = out[0, column:], out[1, column:]
         rsi, normalised = out[2, column:], out[3, column:]
         close, before = closes[tile : tile + size], closes[tile - 1 : tile - 1 + size]
@@ -85,8 +85,8 @@ def stoch_rsi_kernel(bars, start, first, last, state, numbers, out):  # type: ig
         window_sums(places, signal - 1, signal - 1 + size, signal, mean)
         for place in range(size):
             mean[place] /= signal
-        slide(values, window - 1, size)
-        slide(places, signal - 1, size)
+        keep(values, size)
+        keep(places, size)
     state[GAIN], state[LOSS] = gain, loss
     early = start + int(period) + window + signal - 2
     blank(out, min(max(early - first, 0), last - first))

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from marketdata.indicators.columns import CLOSE, HIGH, LOW
 from marketdata.indicators.registry import INDICATORS, Indicator, IndicatorParams, ranged
-from marketdata.indicators.windows import TILE, blank, slide, window_highs, window_lows, window_sums
+from marketdata.indicators.windows import ROOM, blank, keep, window_highs, window_lows, window_sums
 
 
 @dataclass(frozen=True)
@@ -34,7 +34,7 @@ def stochastic(params: StochasticParams = DEFAULT) -> Indicator:
         kernel=stochastic_kernel,
         numbers=(float(params.period), float(params.slowing), float(params.signal)),
         lookback=params.period,
-        size=params.slowing + params.signal - 2 + 2 * TILE,
+        size=params.slowing + params.signal - 2 + 2 * ROOM,
     )
 
 
@@ -42,10 +42,10 @@ def stochastic_kernel(bars, start, first, last, state, numbers, out):  # type: i
     """Keep the last fast and slow values, and average them afresh at every bar."""
     highs, lows, closes = bars[HIGH], bars[LOW], bars[CLOSE]
     period, slowing, signal = int(numbers[0]), int(numbers[1]), int(numbers[2])
-    fasts, slows = state[: slowing - 1 + TILE], state[slowing - 1 + TILE :]
+    fasts, slows = state[: slowing - 1 + ROOM], state[slowing - 1 + ROOM :]
     fast, slow = fasts[slowing - 1 :], slows[signal - 1 :]
-    for tile in range(max(first, start + period - 1), last, TILE):
-        size, column = min(TILE, last - tile), tile - first
+    for tile in range(max(first, start + period - 1), last, ROOM):
+        size, column = min(ROOM, last - tile), tile - first
         raw, mean, normalised = out[0, column:], out[1, column:], out[2, column:]
         close = closes[tile : tile + size]
         window_highs(highs, tile, tile + size, period, raw)
@@ -62,7 +62,7 @@ def stochastic_kernel(bars, start, first, last, state, numbers, out):  # type: i
             raw[place] = slow[place]
             mean[place] /= signal
             normalised[place] = slow[place] / 50.0 - 1.0
-        slide(fasts, slowing - 1, size)
-        slide(slows, signal - 1, size)
+        keep(fasts, size)
+        keep(slows, size)
     early = start + period + slowing + signal - 3
     blank(out, min(max(early - first, 0), last - first))

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from marketdata.indicators.columns import CLOSE, LOW
 from marketdata.indicators.registry import INDICATORS, Indicator, IndicatorParams, ranged
-from marketdata.indicators.windows import TILE, blank, lesser, slide, true_ranges, window_sums
+from marketdata.indicators.windows import ROOM, blank, keep, lesser, true_ranges, window_sums
 
 
 @dataclass(frozen=True)
@@ -37,7 +37,7 @@ def ultimate_oscillator(params: UltimateOscillatorParams = DEFAULT) -> Indicator
         kernel=ultimate_oscillator_kernel,
         numbers=(float(params.short), float(params.medium), float(params.long)),
         lookback=2,
-        size=2 * (params.long - 1) + 4 * TILE,
+        size=2 * (params.long - 1) + 4 * ROOM,
     )
 
 
@@ -51,10 +51,10 @@ def ultimate_oscillator_kernel(bars, start, first, last, state, numbers, out):  
     lows, closes = bars[LOW], bars[CLOSE]
     short, medium, long = int(numbers[0]), int(numbers[1]), int(numbers[2])
     kept = long - 1
-    pressures, ranges = state[: kept + TILE], state[kept + TILE : 2 * (kept + TILE)]
-    bought, moved = state[2 * (kept + TILE) : 2 * (kept + TILE) + TILE], state[-TILE:]
-    for tile in range(max(first, start + 1), last, TILE):
-        size, column = min(TILE, last - tile), tile - first
+    pressures, ranges = state[: kept + ROOM], state[kept + ROOM : 2 * (kept + ROOM)]
+    bought, moved = state[2 * (kept + ROOM) : 2 * (kept + ROOM) + ROOM], state[-ROOM:]
+    for tile in range(max(first, start + 1), last, ROOM):
+        size, column = min(ROOM, last - tile), tile - first
         low = lows[tile : tile + size]
         close, before = closes[tile : tile + size], closes[tile - 1 : tile - 1 + size]
         for place in range(size):
@@ -77,6 +77,6 @@ def ultimate_oscillator_kernel(bars, start, first, last, state, numbers, out):  
         for place in range(size):
             raw[place] = 100.0 * (raw[place] / 7.0)
             normalised[place] = raw[place] / 50.0 - 1.0
-        slide(pressures, kept, size)
-        slide(ranges, kept, size)
+        keep(pressures, size)
+        keep(ranges, size)
     blank(out, min(max(start + long - first, 0), last - first))

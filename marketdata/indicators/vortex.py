@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from marketdata.indicators.columns import HIGH, LOW
 from marketdata.indicators.registry import INDICATORS, Indicator, IndicatorParams, ranged
-from marketdata.indicators.windows import TILE, blank, slide, true_ranges, window_sums
+from marketdata.indicators.windows import ROOM, blank, keep, true_ranges, window_sums
 
 
 @dataclass(frozen=True)
@@ -31,7 +31,7 @@ def vortex(params: VortexParams = DEFAULT) -> Indicator:
         kernel=vortex_kernel,
         numbers=(float(params.period),),
         lookback=2,
-        size=3 * (params.period - 1 + TILE),
+        size=3 * (params.period - 1 + ROOM),
     )
 
 
@@ -40,10 +40,10 @@ def vortex_kernel(bars, start, first, last, state, numbers, out):  # type: ignor
     highs, lows = bars[HIGH], bars[LOW]
     period = int(numbers[0])
     kept = period - 1
-    rising, falling = state[: kept + TILE], state[kept + TILE : 2 * (kept + TILE)]
-    ranges = state[2 * (kept + TILE) :]
-    for tile in range(max(first, start + 1), last, TILE):
-        size, column = min(TILE, last - tile), tile - first
+    rising, falling = state[: kept + ROOM], state[kept + ROOM : 2 * (kept + ROOM)]
+    ranges = state[2 * (kept + ROOM) :]
+    for tile in range(max(first, start + 1), last, ROOM):
+        size, column = min(ROOM, last - tile), tile - first
         high, low = highs[tile : tile + size], lows[tile : tile + size]
         high_before, low_before = (
             highs[tile - 1 : tile - 1 + size],
@@ -64,7 +64,7 @@ def vortex_kernel(bars, start, first, last, state, numbers, out):  # type: ignor
             minus[place] = down / way if way > 0.0 else 0.0
             difference[place] = plus[place] - minus[place]
             normalised[place] = (up - down) / (up + down) if up + down > 0.0 else 0.0
-        slide(rising, kept, size)
-        slide(falling, kept, size)
-        slide(ranges, kept, size)
+        keep(rising, size)
+        keep(falling, size)
+        keep(ranges, size)
     blank(out, min(max(start + period - first, 0), last - first))

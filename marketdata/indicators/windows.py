@@ -176,10 +176,9 @@ def window_weighted(
             third, fourth = weights[back + 2], weights[back + 3]
             for place in range(size):
                 base = oldest[place]
-                some = means[place] + first * (row[place] - base)
-                some += second * (row[place + 1] - base)
-                some += third * (row[place + 2] - base)
-                means[place] = some + fourth * (row[place + 3] - base)
+                older = first * (row[place] - base) + second * (row[place + 1] - base)
+                newer = third * (row[place + 2] - base) + fourth * (row[place + 3] - base)
+                means[place] += older + newer
         for back in range(fours, period):
             row = values[tile + 1 - period + back : tile + 1 - period + back + size]
             weight = weights[back]
@@ -204,18 +203,13 @@ def window_deviations(
             row = values[tile + 1 - period + back : tile + 4 - period + back + size]
             for place in range(size):
                 base = middle[place]
-                some = (ways[place] + abs(row[place] - base)) + abs(row[place + 1] - base)
-                ways[place] = (some + abs(row[place + 2] - base)) + abs(row[place + 3] - base)
+                older = abs(row[place] - base) + abs(row[place + 1] - base)
+                newer = abs(row[place + 2] - base) + abs(row[place + 3] - base)
+                ways[place] += older + newer
         for back in range(fours, period):
             row = values[tile + 1 - period + back : tile + 1 - period + back + size]
             for place in range(size):
                 ways[place] += abs(row[place] - middle[place])
-
-
-def slide(values: FloatArray, kept: int, size: int) -> None:
-    """Move the last of kept + size values to the front: what the windows after them look at."""
-    for place in range(kept):
-        values[place] = values[place + size]
 
 
 def greater(first: float, second: float) -> float:
@@ -263,65 +257,10 @@ def window_sum(values: FloatArray, begin: int, end: int) -> float:
     return float((first + second) + (third + fourth))
 
 
-def window_mean(values: FloatArray, begin: int, end: int) -> float:
-    """Return the mean of values[begin:end]: exactly the value when all are equal."""
-    row = values[begin:end]
-    size, oldest = len(row), row[0]
-    first = second = third = fourth = 0.0
-    lanes_end = size // 4 * 4
-    for place in range(0, lanes_end, 4):
-        first += row[place] - oldest
-        second += row[place + 1] - oldest
-        third += row[place + 2] - oldest
-        fourth += row[place + 3] - oldest
-    for place in range(lanes_end, size):
-        first += row[place] - oldest
-    return float(oldest + ((first + second) + (third + fourth)) / size)
-
-
-def weighted_mean(values: FloatArray, begin: int, end: int, weights: FloatArray) -> float:
-    """Return the mean of values[begin:end] under weights that sum to 1, oldest first."""
-    row = values[begin:end]
-    size, oldest = len(row), row[0]
-    first = second = 0.0
-    lanes_end = size // 2 * 2
-    for place in range(0, lanes_end, 2):
-        first += weights[place] * (row[place] - oldest)
-        second += weights[place + 1] * (row[place + 1] - oldest)
-    for place in range(lanes_end, size):
-        first += weights[place] * (row[place] - oldest)
-    return float(oldest + (first + second))
-
-
 def linear_weights(period: int) -> tuple[float, ...]:
     """Return 1, 2, …, period over their sum: oldest first."""
     total = period * (period + 1) / 2
     return tuple(place / total for place in range(1, period + 1))
-
-
-def travelled(values: FloatArray, begin: int, end: int) -> float:
-    """Return how far values[begin:end] moved from one to the next, up and down alike."""
-    row = values[begin:end]
-    steps = len(row) - 1
-    first = second = third = fourth = 0.0
-    lanes_end = steps // 4 * 4
-    for place in range(0, lanes_end, 4):
-        first += abs(row[place + 1] - row[place])
-        second += abs(row[place + 2] - row[place + 1])
-        third += abs(row[place + 3] - row[place + 2])
-        fourth += abs(row[place + 4] - row[place + 3])
-    for place in range(lanes_end, steps):
-        first += abs(row[place + 1] - row[place])
-    return float((first + second) + (third + fourth))
-
-
-def push(values: FloatArray, begin: int, end: int, value: float) -> None:
-    """Move values[begin:end] one place down and put the value last: a row, oldest first."""
-    row = values[begin:end]
-    last = len(row) - 1
-    for place in range(last):
-        row[place] = row[place + 1]
-    row[last] = value
 
 
 def highest(values: FloatArray, begin: int, end: int) -> float:
