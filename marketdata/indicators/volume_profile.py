@@ -5,7 +5,7 @@ from math import isnan, nan
 
 from marketdata.indicators.columns import CLOSE, HIGH, LOW, VOLUME
 from marketdata.indicators.registry import INDICATORS, Indicator, IndicatorParams, ranged
-from marketdata.indicators.windows import held, highest, lowest, window_sum
+from marketdata.indicators.windows import held, window_highs, window_lows, window_sums
 
 
 @dataclass(frozen=True)
@@ -37,7 +37,7 @@ def volume_profile(params: VolumeProfileParams = DEFAULT) -> Indicator:
         kernel=volume_profile_kernel,
         numbers=(float(params.period), float(params.bins), params.share),
         lookback=params.period,
-        size=params.bins,
+        size=params.bins + 2 * params.period,
     )
 
 
@@ -45,23 +45,31 @@ def volume_profile_kernel(bars, start, first, last, state, numbers, out):  # typ
     """Fill the bins afresh at every bar; the state is only their room."""
     highs, lows, closes, volume = bars[HIGH], bars[LOW], bars[CLOSE], bars[VOLUME]
     period, bins, share = int(numbers[0]), int(numbers[1]), numbers[2]
+    lows_at, highs_at = state[bins:], state[bins + period :]
+    whole = min(max(first, start + period - 1), last)
+    window_sums(volume, whole, last, period, out[0, whole - first :])
+    window_highs(highs, whole, last, period, out[1, whole - first :])
+    window_lows(lows, whole, last, period, out[2, whole - first :])
     for i in range(first, last):
         control = top = bottom = normalised = nan
         begin = i + 1 - period
         if begin >= start:
-            total = window_sum(volume, begin, i + 1)
-            floor_price = lowest(lows, begin, i + 1)
-            width = (highest(highs, begin, i + 1) - floor_price) / bins
+            total, floor_price = out[0, i - first], out[2, i - first]
+            width = (out[1, i - first] - floor_price) / bins
             if total == 0.0 or (width <= 0.0 and not isnan(total)):
                 control = top = bottom = closes[i]
                 normalised = 0.0
             elif not isnan(total):
                 for k in range(bins):
                     state[k] = 0.0
-                for k in range(begin, i + 1):
-                    low_bin = min(int((lows[k] - floor_price) / width), bins - 1)
-                    high_bin = min(int((highs[k] - floor_price) / width), bins - 1)
-                    part = volume[k] / (high_bin + 1 - low_bin)
+                low, high, amount = lows[begin : i + 1], highs[begin : i + 1], volume[begin : i + 1]
+                for k in range(period):  # side by side, what is slow: divisions
+                    lows_at[k] = (low[k] - floor_price) / width
+                    highs_at[k] = (high[k] - floor_price) / width
+                for k in range(period):
+                    low_bin = min(int(lows_at[k]), bins - 1)
+                    high_bin = min(int(highs_at[k]), bins - 1)
+                    part = amount[k] / (high_bin + 1 - low_bin)
                     for place in range(low_bin, high_bin + 1):
                         state[place] += part
 
