@@ -15,6 +15,9 @@ from marketdata.indicators.registry import Indicator
 
 Function = Callable[..., Any]
 
+# A kernel makes no arrays: without numba's counts of who holds one, a live bar costs half.
+OPTIONS: dict[str, Any] = {"nogil": True, "error_model": "numpy", "_nrt": False}
+
 
 class KernelError(PlumblineError):
     """A kernel is not the plain scalar code that can be compiled."""
@@ -59,11 +62,10 @@ def _made(signature: str | None, function: Function) -> Function:
     """Return machine code, kept on disk if any folder for that can be written."""
     from numba import njit  # noqa: PLC0415 - see above
 
-    options: dict[str, Any] = {"nogil": True, "error_model": "numpy"}
     try:
-        kept: Function = njit(signature, cache=True, **options)(function)
+        kept: Function = njit(signature, cache=True, **OPTIONS)(function)
     except RuntimeError:  # a read-only install without a home
-        kept = njit(signature, **options)(function)
+        kept = njit(signature, **OPTIONS)(function)
     return kept
 
 
@@ -102,7 +104,7 @@ def mark(function: Function) -> str:
 
     The machine code on disk bears them: its keeper looks at one file, not at those called.
     """
-    digest = hashlib.sha256(_text(function.__code__).encode())
+    digest = hashlib.sha256(f"{OPTIONS}{_text(function.__code__)}".encode())
     for name in function.__code__.co_names:
         value = function.__globals__.get(name)
         if isinstance(value, int | float):  # machine code freezes constants
