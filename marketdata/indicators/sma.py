@@ -1,7 +1,7 @@
 """Simple moving average: the plain mean of the last closes."""
 
 from dataclasses import dataclass
-from math import nan, sqrt
+from math import sqrt
 
 from marketdata.indicators.columns import CLOSE
 from marketdata.indicators.registry import INDICATORS, Indicator, IndicatorParams, ranged
