@@ -16,7 +16,6 @@ from typing import Any
 import numpy as np
 
 from domain.bars import BarSeries, to_micros
-from domain.errors import PlumblineError
 from domain.money import to_price, to_ticks
 from domain.orders import side_word
 from domain.portfolio import MarkedPosition, PortfolioSnapshot
@@ -35,10 +34,8 @@ FREE = Limits(position_e9=10**9, day_loss_e9=10**9, drawdown_e9=10**9, stale_bar
 Rows = Mapping[ScoreKey, ScoredBar]
 
 
-class StrategyFailedError(PlumblineError):
-    """The strategy raised an error, or takes too long."""
-
-    code = "strategy_failed"
+class StrategyFailedError(Exception):
+    """The strategy raised an error, or takes too long; the walk would not hold on this one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,7 +85,7 @@ class _Timed(RegisteredStrategy):
         begin = self.timer()
         try:
             intent = self.inner.decide(context)
-        except Exception as error:
+        except (Exception, SystemExit) as error:
             what = f"{type(error).__name__}: {error}"
             raise StrategyFailedError(f"{_named(context)}: the strategy raised {what}") from error
         self.seconds.append(self.timer() - begin)
@@ -173,6 +170,8 @@ def _answers(plan: BotPlan, scored: Rows, state: _State) -> list[Answer]:
             recent=state.recent,
         )
     )
+    for reason in result.failures().values():
+        raise StrategyFailedError(f"bar closed {closed_at:%Y-%m-%d %H:%M}Z: {reason}")
     wanted = {
         one.bar.terms.id: Answer(one.bar, one.side, one.is_exit, one.reason)
         for one in result.decided

@@ -239,16 +239,17 @@ def _ask(bot: BotPlan, given: InstantInput) -> tuple[list[_Candidate], Held | No
                 given.recent.get((bot.id, instrument_id), NO_ENTRIES),
             )
         except PLUGIN_FAULTS as fault:  # it must not stop the other bots
-            intent = Intent(HOLD, f"{FAILED}: {fault!r}")
+            intent = Intent(HOLD, f"{FAILED}: {type(fault).__name__}: {fault}")
         if bot.is_paused and intent.side != HOLD and not intent.is_exit:
             intent = Intent(HOLD, "the bot is paused: no entries")
         if intent.side == HOLD:
-            left.append((bar, intent.reason[:MOST_OF_A_HOLD]))
+            left.append((bar, _plain(intent.reason, MOST_OF_A_HOLD)))
         else:
             strength = context.weight_set.strength_of(context.score or 0)
             wanted.append(
                 _Candidate(
-                    *(bot, bar, intent.side, intent.is_exit, intent.reason[:MOST_OF_A_SIGNAL]),
+                    *(bot, bar, intent.side, intent.is_exit),
+                    _plain(intent.reason, MOST_OF_A_SIGNAL),
                     context.position,
                     *(strength, context.weight_set),
                 )
@@ -262,9 +263,16 @@ def _sound(intent: Intent, context: BotContext) -> Intent:
     """Return the strategy's answer; one that is none, or an exit that adds, is its fault."""
     if not isinstance(intent, Intent) or intent.side not in (BUY, HOLD, SELL):
         raise TypeError(f"no intent: {intent!r}"[:60])
+    if not isinstance(intent.reason, str):
+        raise TypeError(f"the reason is no text: {intent.reason!r}"[:60])
     if intent.is_exit and intent.side * context.position > 0:
         raise ValueError("an exit on the position's own side would add to it")
     return intent
+
+
+def _plain(text: str, most: int) -> str:
+    """Return the text as the tables take it: printable, and not longer."""
+    return "".join(sign if sign.isprintable() else " " for sign in text[:most])
 
 
 def _context(bot: BotPlan, bar: ScoredBar, given: InstantInput) -> BotContext:

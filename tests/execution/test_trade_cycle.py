@@ -164,7 +164,7 @@ def test_instant_when_a_strategy_raises_holds_says_so_and_stops_nobody_else():
         ("broken", "BOLT"),
         ("two", "ACME"),
     ]
-    said = "the strategy failed: ZeroDivisionError('oops')"
+    said = "the strategy failed: ZeroDivisionError: oops"
     assert result.failures() == {"broken": said}
     assert result.holds[0].reasons == (said,)
 
@@ -202,10 +202,11 @@ def test_instant_when_two_bots_read_other_weights_gives_each_its_own_score():
 @pytest.mark.parametrize(
     ("answer", "said"),
     [
-        (None, "TypeError('no intent: None')"),
-        (7, "TypeError('no intent: 7')"),
-        (Intent(7, "seven"), 'TypeError("no intent: Intent(side=7'),
-        (Intent(BUY, "more", is_exit=True), "ValueError(\"an exit on the position's own side"),
+        (None, "TypeError: no intent: None"),
+        (7, "TypeError: no intent: 7"),
+        (Intent(BUY, 5), "TypeError: the reason is no text: 5"),
+        (Intent(7, "seven"), "TypeError: no intent: Intent(side=7"),
+        (Intent(BUY, "more", is_exit=True), "ValueError: an exit on the position's own side"),
     ],
 )
 def test_instant_when_a_strategy_answers_nonsense_holds_and_says_so(answer: object, said: str):
@@ -215,6 +216,11 @@ def test_instant_when_a_strategy_answers_nonsense_holds_and_says_so(answer: obje
     assert result.decided == ()
     assert said in result.holds[0].reasons[0]
     assert len(result.holds[0].reasons[0]) <= 80
+
+
+def test_instant_when_a_reason_holds_what_no_table_takes_keeps_the_rest():
+    bots = (bot("one", {"ACME": Intent(BUY, "a\x00b\ud800\nc")}, 1),)
+    assert decide_instant(replace(GIVEN, bots=bots)).decided[0].reason == "a b  c"
 
 
 def test_instant_when_reasons_are_endless_keeps_what_the_tables_take():

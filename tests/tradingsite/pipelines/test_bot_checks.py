@@ -101,6 +101,25 @@ class Slow(RegisteredStrategy):
         return Intent(HOLD, "at last")
 
 
+class Nonsense(RegisteredStrategy):
+    """Answers with no intent, once."""
+
+    Params = StrategyParams
+
+    def decide(self, context: BotContext) -> Intent:
+        late = context.closed_at > datetime(2006, 1, 1, tzinfo=UTC)
+        return Intent(HOLD, "fine") if not late else None  # type: ignore[return-value]
+
+
+class Leaving(RegisteredStrategy):
+    """Ends the process."""
+
+    Params = StrategyParams
+
+    def decide(self, context: BotContext) -> Intent:
+        raise SystemExit(3)
+
+
 PLANTED: tuple[tuple[Registry, str, object], ...] = (
     (INDICATORS, "peeks", peeks),
     *(
@@ -111,6 +130,8 @@ PLANTED: tuple[tuple[Registry, str, object], ...] = (
             ("counting_all", CountingAll),
             ("raising", Raising),
             ("slow", Slow),
+            ("nonsense", Nonsense),
+            ("leaving", Leaving),
         )
     ),
 )
@@ -152,6 +173,8 @@ def test_honest_bot_when_checked_passes_and_is_stored(bot: Bot) -> None:
         ("counting", r"asked again in another order \w+.*: it remembers"),
         ("counting_all", r"asked again in another order .*: it remembers"),
         ("raising", "the strategy raised ZeroDivisionError: no such price"),
+        ("nonsense", r"bar closed 20\d\d-.*: the strategy failed: TypeError: no intent: None"),
+        ("leaving", "the strategy raised SystemExit: 3"),
         ("slow", r"slow: \d+ ms a bar \(median of 20\), at most 50 ms"),
     ],
 )
