@@ -67,8 +67,9 @@ class Indicator:
     the outputs, raw value first, and in its last row the normalised value: -1…+1, +1 bullish,
     NaN throughout for a feature (not `is_directed`), which never enters a score. Exactly the
     first `first_value` bars are NaN. After `warmup` bars the bits no longer depend on the bar the
-    fold began with. `numbers` are the parameters. A kernel is plain scalar code in one loop: no
-    numpy calls, no closures, no objects; it keeps nothing outside `state`.
+    fold began with. `numbers` are the parameters. A kernel is plain scalar code over these arrays
+    (windows of all its bars may fill rows of `out` first): no numpy calls, no closures, no objects;
+    it keeps nothing outside `state`.
     """
 
     name: str
