@@ -11,10 +11,12 @@ from typing import Any
 
 from domain.signals import WeightSet
 from marketdata.indicators.compiled import mark
-from marketdata.indicators.registry import Indicator, make_indicator
+from marketdata.indicators.regime_mixture import DEFAULT, fitted_regime, unfitted_numbers
+from marketdata.indicators.registry import make_indicator
 from strategies import confirmation
 from strategies.bots.registry import RegisteredStrategy
 
+UNFITTED = fitted_regime(unfitted_numbers(DEFAULT))
 PYTHONS = frozenset({"builtins", "typing", "abc"})
 
 
@@ -25,13 +27,12 @@ def fingerprint_of(
     timeframe: str,
     instruments: Sequence[str],
     indicators: Collection[str],
-    detectors: Collection[Indicator],
 ) -> str:
     """Return the SHA-256 of a strategy at work: any change of input or code gives another.
 
     `indicators` are the names it reads: its own weights' or the learned ones'. The values of
-    learned weights are left out, they change with every training and no decision looks ahead
-    because of them.
+    learned weights and which regime detector was fitted are left out: they change with every
+    training, and no decision looks ahead because of them. The code of both detectors counts.
     """
     kernels = {spec: mark(make_indicator(spec.partition("@")[0]).kernel) for spec in indicators}
     facts = {
@@ -41,7 +42,7 @@ def fingerprint_of(
         "instruments": sorted(instruments),
         "weights": weights_text(strategy.weight_sets()),
         "kernels": dict(sorted(kernels.items())),
-        "detectors": sorted({mark(one.kernel) for one in detectors}),
+        "detectors": [mark(one.kernel) for one in (make_indicator("regime"), UNFITTED)],
         "code": dict(sorted(sources_of(strategy).items())),
     }
     return hashlib.sha256(json.dumps(facts, sort_keys=True, default=str).encode()).hexdigest()

@@ -6,12 +6,7 @@ from datetime import datetime
 
 from domain.errors import PlumblineError
 from domain.signals import WeightSet
-from mlweights.queries import (
-    RegimeHistory,
-    WeightHistory,
-    regime_history,
-    weight_history,
-)
+from mlweights.queries import WeightHistory, weight_history
 from strategies.bots.registry import RegisteredStrategy, make_strategy
 from strategies.confirmation import Recent
 from strategies.fingerprint import fingerprint_of
@@ -75,18 +70,17 @@ def weights_read(
 def present_fingerprint(bot: Bot) -> str:
     """Return the fingerprint of the bot as it is configured and programmed now."""
     watched = [one.pk for one in bot.instruments.all()]
-    return _fingerprint(bot, weight_history(watched), regime_history(watched))
+    return _fingerprint(bot, weight_history(watched))
 
 
-def _fingerprint(bot: Bot, weights: WeightHistory, regimes: RegimeHistory) -> str:
+def _fingerprint(bot: Bot, weights: WeightHistory) -> str:
     strategy = make_strategy(bot.strategy, bot.parameters)
     instruments = {one.pk: str(one) for one in bot.instruments.all()}
-    as_of = bot.account.stream.sealed_to
     read = weights_read(
         strategy=strategy,
         instrument_ids=list(instruments),
         timeframe=bot.timeframe,
-        as_of=as_of,
+        as_of=bot.account.stream.sealed_to,
         history=weights,
     )
     return fingerprint_of(
@@ -95,10 +89,6 @@ def _fingerprint(bot: Bot, weights: WeightHistory, regimes: RegimeHistory) -> st
         timeframe=bot.timeframe,
         instruments=list(instruments.values()),
         indicators={name for sets in read.values() for one in sets.values() for name in one.names},
-        detectors=[
-            regimes.at(instrument_id=one, timeframe=bot.timeframe, closed_at=as_of)[0]
-            for one in instruments
-        ],
     )
 
 
@@ -121,21 +111,19 @@ def proof_status(bot: Bot) -> ProofStatus:
 
 
 def proof_statuses(bots: Sequence[Bot]) -> dict[int, ProofStatus]:
-    """Return it for each, three queries in all; the bots come with their streams."""
+    """Return it for each, two queries in all; the bots come with their streams."""
     newest = BotProof.objects.filter(bot__in=[bot.pk for bot in bots])
     proofs = {one.bot_id: one for one in newest.order_by("bot_id", "-id").distinct("bot_id")}
     watched = sorted({one.pk for bot in bots for one in bot.instruments.all()})
-    weights, regimes = weight_history(watched), regime_history(watched)
-    return {bot.pk: _status(bot, proofs.get(bot.pk), weights, regimes) for bot in bots}
+    weights = weight_history(watched)
+    return {bot.pk: _status(bot, proofs.get(bot.pk), weights) for bot in bots}
 
 
-def _status(
-    bot: Bot, proof: BotProof | None, weights: WeightHistory, regimes: RegimeHistory
-) -> ProofStatus:
+def _status(bot: Bot, proof: BotProof | None, weights: WeightHistory) -> ProofStatus:
     if proof is None:
         return ProofStatus("none")
     try:
-        fits = proof.fingerprint == _fingerprint(bot, weights, regimes)
+        fits = proof.fingerprint == _fingerprint(bot, weights)
     except PlumblineError:  # it cannot even be made any more
         fits = False
     if not fits:

@@ -30,7 +30,7 @@ class NoProofError(PlumblineError):
 
 
 def promote_bot(*, bot_name: str, actor: str, stage: str = "paper") -> Bot:
-    """Let the bot go from draft to paper, on the strength of its proof. Twice changes nothing."""
+    """Let the bot go from draft to paper, on the strength of its proof; from there none goes on."""
     if stage == "live":
         raise LiveNotArmedError(LIVE_NOT_ARMED)
     if stage != "paper":
@@ -39,7 +39,7 @@ def promote_bot(*, bot_name: str, actor: str, stage: str = "paper") -> Bot:
     with transaction.atomic():
         bot = locked_bot(bot_name)
         if bot.stage == stage:
-            return bot
+            raise LiveNotArmedError(f"bot '{bot.name}' is on {stage} already; {LIVE_NOT_ARMED}")
         status = proof_status(bot)
         if not status.is_good:
             raise NoProofError(_why(bot, status))

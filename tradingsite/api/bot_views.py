@@ -1,5 +1,6 @@
 """Bots over the API: made, changed, started, paused, stopped, checked and promoted."""
 
+from collections.abc import Mapping
 from typing import Any
 
 from drf_spectacular.utils import OpenApiParameter, extend_schema
@@ -9,6 +10,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
+from domain.errors import PlumblineError
 from strategies.api.serializers import BotProofSerializer, BotSerializer
 from strategies.api.views import BotView
 from strategies.models import BotProof
@@ -19,6 +21,22 @@ from tradingsite.dashboard.bot_queries import Correlation, correlation_of
 from tradingsite.pipelines.bot_actions import BotWish, act_on_bot, change_terms, make_bot
 
 CorrelationSerializer = serializer_for(Correlation)
+
+FOR_LIFE = "a bot keeps it for life; make another bot with POST /api/v1/bots/"
+# What a wish may not say, and what to use instead.
+INSTEAD = {
+    "stage": "use POST /api/v1/bots/NAME/check/, then /api/v1/bots/NAME/promote/",
+    "state": "use POST /api/v1/bots/NAME/start/, pause/ or stop/",
+    "name": FOR_LIFE,
+    "account": FOR_LIFE,
+    "strategy": FOR_LIFE,
+}
+
+
+class NoAccountError(PlumblineError):
+    """The question does not say which account it is about."""
+
+    code = "account_missing"
 
 
 class BotTermsSerializer(serializers.Serializer[Any]):
@@ -32,6 +50,15 @@ class BotTermsSerializer(serializers.Serializer[Any]):
     capital = serializers.DecimalField(
         max_digits=24, decimal_places=8, allow_null=True, default=None
     )
+
+    def to_internal_value(self, data: Any) -> Any:
+        """Return the wish; a field that would be passed over in silence is refused."""
+        if isinstance(data, Mapping):
+            usual = f"no such field; known: {', '.join(self.fields)}"
+            foreign = {name: [INSTEAD.get(name, usual)] for name in data if name not in self.fields}
+            if foreign:
+                raise serializers.ValidationError(foreign)
+        return super().to_internal_value(data)
 
 
 class BotWishSerializer(BotTermsSerializer):
@@ -89,7 +116,7 @@ class BotActionView(APIView):
         tags=["strategies"],
     )
     def post(self, request: Request, name: str, verb: str) -> Response:
-        """Do it; repeating it changes nothing, but every check writes a proof."""
+        """Do it; a state set twice changes nothing, every check writes a proof."""
         act_on_bot(verb, name, actor=request.user.get_username())
         if verb == "check":
             proof = BotProof.objects.filter(bot__name=name).order_by("-id").first()
@@ -109,5 +136,8 @@ class BotCorrelationView(APIView):
     )
     def get(self, request: Request) -> Response:
         """Return Pearson's correlation of daily profits, pair by pair, with the common days."""
-        found = correlation_of(request.query_params.get("account", ""))
+        account = request.query_params.get("account", "")
+        if not account:
+            raise NoAccountError("say ?account=NAME")
+        found = correlation_of(account)
         return Response(CorrelationSerializer(found).data)

@@ -42,9 +42,9 @@ class BotRow:
     def verbs(self) -> tuple[str, ...]:
         """Return what can be done with it now, the most natural first."""
         if self.bot.state == "running":
-            return ("pause", "stop")
+            return ("pause", "stop", "check")
         if self.bot.state == "paused":
-            return ("start", "stop")
+            return ("start", "stop", "check")
         if self.bot.stage == "draft":
             return ("promote", "check") if self.proof.is_good else ("check",)
         return ("start", "check")
@@ -149,9 +149,11 @@ def _plain(value: Any) -> Any:
 
 
 def _allowed(params: Any, name: str, metadata: Mapping[str, Any]) -> str:
-    ranges = {"size_pct": (0, 100), **getattr(params, "RANGES", {})}
+    ranges = dict(getattr(params, "RANGES", {}))
     if metadata:
         ranges[name] = (metadata["low"], metadata["high"])
+    if name == "size_pct":
+        return "above 0 to 100"
     if name in ranges:
         low, high = ranges[name]
         return f"{low:g} to {high:g}"

@@ -2,13 +2,17 @@
 
 from collections.abc import Callable
 from dataclasses import replace
+from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
 import pytest
 
 from domain.errors import PlumblineError
+from domain.signals import DEFAULT_WEIGHTS
+from marketdata.indicators.regime_mixture import DEFAULT, unfitted_numbers
 from marketdata.models import Account, Instrument
+from mlweights.models import RegimeModel, WeightVersion
 from strategies.models import Bot, BotProof
 from strategies.queries import present_fingerprint, proof_status
 from strategies.services.change_bot import change_bot
@@ -121,8 +125,6 @@ def test_bot_when_an_instrument_is_not_delivered_or_named_twice_is_refused(
 def test_bot_when_its_indicators_need_another_timeframe_is_refused(
     make: Callable[..., Bot], desk: DeskRows
 ) -> None:
-    from mlweights.models import WeightVersion  # noqa: PLC0415 - only this test writes weights
-
     WeightVersion.objects.create(
         label="weekly",
         instrument=desk.instrument,
@@ -161,8 +163,9 @@ def test_bot_when_proven_goes_to_paper_and_works(make: Callable[..., Bot]) -> No
         promote_bot(bot_name="slow", actor="anna")
     prove(bot)
     assert proof_status(bot).word == "passed"
-    for _ in range(2):
-        assert promote_bot(bot_name="slow", actor="anna").stage == "paper"
+    assert promote_bot(bot_name="slow", actor="anna").stage == "paper"
+    with pytest.raises(PlumblineError, match="is on paper already; no bot trades live yet: arming"):
+        promote_bot(bot_name="slow", actor="anna")
     for state in ("running", "running", "paused", "stopped"):
         assert change_bot_state(bot_name="slow", state=state, actor="anna").state == state
     assert actions("slow") == [
@@ -222,3 +225,34 @@ def test_fingerprint_when_anything_that_decides_changes_is_another(
         present_fingerprint(make(name="d", strategy="weighted_composite")),
     ]
     assert len({first, *others}) == 4
+
+
+def test_proof_when_a_detector_is_fitted_or_weights_are_learned_still_fits(
+    make: Callable[..., Bot], desk: DeskRows
+) -> None:
+    other = Instrument.objects.create(
+        venue="SIM", symbol="ELSE", tick_size=Decimal("0.01"), lot_size=Decimal(1)
+    )
+    desk.account.stream.instruments.add(other)
+    bot = make(strategy="weighted_composite", instruments=(other,))
+    prove(bot)
+    since = desk.account.stream.sealed_to
+    series = {"instrument": other, "timeframe": "1d"}
+    RegimeModel.objects.create(
+        **series,
+        label="mixture:SIM:ELSE:1d:1",
+        method="mixture",
+        numbers=list(unfitted_numbers(DEFAULT)),
+        as_of=since,
+        valid_from=since,
+    )
+
+    def learn(label: str, weights: list[tuple[str, float]], valid_from: datetime) -> None:
+        state = {"optimizer": "ridge", "state": "retired", "valid_from": valid_from}
+        limits = {"buy_threshold": 1, "sell_threshold": -1}
+        WeightVersion.objects.create(label=label, weights=weights, **series, **state, **limits)
+
+    learn("alike", [(name, 0.25) for name in DEFAULT_WEIGHTS.names], since - timedelta(days=1))
+    assert proof_status(bot).word == "passed"
+    learn("other indicators", [("rsi", 1.0)], since)
+    assert proof_status(bot).word == "outdated"

@@ -77,6 +77,8 @@ def test_bot_when_proven_is_promoted_and_works(desk: DeskRows, trader: APIClient
         bot=bot, fingerprint=present_fingerprint(bot), passed=True, bars=9, cuts=9
     )
     assert trader.post(f"{BOT}promote/").json()["stage"] == "paper"
+    again = trader.post(f"{BOT}promote/")
+    assert (again.status_code, again.json()["code"]) == (409, "live_conflict")
     states = [trader.post(f"{BOT}{verb}/").json()["state"] for verb in ("start", "pause", "stop")]
     assert states == ["running", "paused", "stopped"]
     proofs = trader.get("/api/v1/bot-proofs/", {"bot": "slow", "passed": "true"}).json()
@@ -123,4 +125,29 @@ def test_instrument_when_still_held_cannot_be_taken_away(desk: DeskRows, trader:
 def test_correlation_when_asked_names_its_bots(desk: DeskRows, viewer: APIClient) -> None:
     found = viewer.get("/api/v1/bot-correlation/", {"account": "account-ACME"})
     assert (found.status_code, found.json()["pairs"]) == (200, [])
-    assert viewer.get("/api/v1/bot-correlation/").status_code == 404
+    nobodys = viewer.get("/api/v1/bot-correlation/")
+    assert (nobodys.status_code, nobodys.json()["detail"]) == (400, "say ?account=NAME")
+
+
+@pytest.mark.parametrize(
+    ("changes", "field", "instead"),
+    [
+        ({"stage": "live", "capital": None}, "stage", "/promote/"),
+        ({"state": "running"}, "state", "/start/"),
+        ({"strategy": "scalping"}, "strategy", "for life"),
+        ({"sise": 5}, "sise", "known: instruments, timeframe, parameters, capital"),
+    ],
+)
+def test_bot_when_a_field_cannot_be_changed_is_a_problem_that_names_it(
+    changes: dict[str, Any], field: str, instead: str, desk: DeskRows, trader: APIClient
+) -> None:
+    before = trader.get(f"/api/v1/bots/{desk.bot.name}/").json()
+    answer = trader.patch(f"/api/v1/bots/{desk.bot.name}/", changes, format="json")
+    body = answer.json()
+    assert (answer.status_code, body["code"], list(body["errors"])) == (400, "invalid", [field])
+    assert instead in body["errors"][field][0]
+    assert trader.get(f"/api/v1/bots/{desk.bot.name}/").json() == before
+    assert (
+        "state"
+        in trader.post("/api/v1/bots/", WISH | {"state": "running"}, format="json").json()["errors"]
+    )
