@@ -92,7 +92,7 @@ def outputs_over(
     found = []
     for place, indicator in enumerate(indicators):
         start = starts[place] if starts else 0
-        out = np.full((1, len(indicator.outputs) + 1, size - start), nan)
+        out = np.empty((1, len(indicator.outputs) + 1, size - start))  # a kernel writes it all
         states, now = np.zeros((1, indicator.size)), np.full((1, 4, 1), nan)
         _run(indicator, columns, start, states, out, now, 0)
         found.append(out[0])

@@ -221,7 +221,7 @@ def check_pure(indicator: Indicator, bars: tuple[Bar, ...], others: tuple[Bar, .
 def check_interpreted(indicator: Indicator, bars: tuple[Bar, ...]) -> None:
     """Fail when machine code and plain Python differ in a bit, or numbers leave their arrays."""
     columns = columns_over(bars)
-    out = np.full((len(indicator.outputs) + 1, len(bars)), np.nan)
+    out = np.full((len(indicator.outputs) + 1, len(bars)), 7.25)  # every place must be written
     state = np.zeros(indicator.size)
     numbers = np.array(indicator.numbers, dtype=np.float64)
     with np.errstate(all="ignore"):
