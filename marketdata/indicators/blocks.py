@@ -37,13 +37,15 @@ class BlockValues:
     """What the indicators say at the bars `begin`…`end`-1 of a series, all of one block.
 
     Per indicator `now` has its outputs and, last, its normalised value, one column per bar;
-    `before` the same one bar earlier, NaN before the fold's first.
+    `before` the same one bar earlier, NaN before the fold's first. `behind_holes` of the bars have
+    no values because their block reaches over a missing bar.
     """
 
     begin: int
     end: int
     now: tuple[FloatArray, ...]
     before: tuple[FloatArray, ...]
+    behind_holes: int = 0
 
 
 def block_values(
@@ -84,7 +86,7 @@ def block_values(
         )
         if hidden.any():
             now, before = ([np.where(hidden, nan, out) for out in some] for some in (now, before))
-        yield BlockValues(begin, end, tuple(now), tuple(before))
+        yield BlockValues(begin, end, tuple(now), tuple(before), int(hidden.sum()))
         begin = end
 
 

@@ -149,11 +149,16 @@ def make_indicator(text: str) -> Indicator:
         if name not in kinds:
             known = ", ".join(kinds) or "none"
             raise BadIndicatorSetError(f"'{text}' has no parameter '{name}'; known: {known}")
-    try:
-        given = {name: kinds[name](value) for name, value in spec.parameters}
-    except ValueError as error:
-        raise BadIndicatorSetError(f"'{text}': {error}") from None
+    given = {name: _read(text, name, kinds[name], value) for name, value in spec.parameters}
     return factory(type(usual)(**given))
+
+
+def _read(text: str, name: str, kind: Any, value: str) -> Any:
+    try:
+        return kind(value)
+    except ValueError:
+        wanted = "a whole number" if kind is int else "a number"
+        raise BadIndicatorSetError(f"'{text}': {name} must be {wanted}") from None
 
 
 def indicator_set(names: Sequence[str] = DEFAULT_ORDER) -> tuple[Indicator, ...]:

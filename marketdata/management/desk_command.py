@@ -1,6 +1,7 @@
 """How our commands speak: one JSON object on stdout with --json, everything else on stderr."""
 
 import json
+from datetime import UTC, datetime
 from typing import Any
 
 from django.core.management.base import BaseCommand, CommandParser
@@ -26,7 +27,7 @@ class DeskCommand(BaseCommand):
         as_json = options.pop("json")
         answer = self.answer(**options)
         if as_json:
-            self.stdout.write(json.dumps(answer, default=str))
+            self.stdout.write(json.dumps(answer, default=_plain))
         else:
             self.print_answer(answer)
 
@@ -38,3 +39,10 @@ class DeskCommand(BaseCommand):
     def progress(self, line: str) -> None:
         """Say on stderr what is going on."""
         self.stderr.write(line, self.style.NOTICE)
+
+
+def _plain(value: Any) -> str:
+    """Return what JSON has no form for as text; an instant as ISO 8601 in UTC, ending in Z."""
+    if isinstance(value, datetime) and value.tzinfo is not None:
+        return value.astimezone(UTC).replace(tzinfo=None).isoformat() + "Z"
+    return str(value)

@@ -58,6 +58,13 @@ class NotWrittenError(PlumblineError):
     code = "not_written"
 
 
+@dataclass(slots=True)
+class Withheld:
+    """How many of the rows read so far are empty: a missing bar lies in what they look back on."""
+
+    rows: int = 0
+
+
 @dataclass(frozen=True, slots=True)
 class IndicatorTable:
     """What is about to be computed: the header, and the rows as they come.
@@ -70,6 +77,7 @@ class IndicatorTable:
     columns: tuple[str, ...]
     not_available: dict[str, str]
     rows: Iterator[list[Any]]
+    withheld: Withheld
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +87,7 @@ class WrittenValues:
     instrument: str
     timeframe: str
     rows: int
+    behind_holes: int
     first: str
     last: str
     csv: str
@@ -143,12 +152,14 @@ def indicator_table(
         for spec, one in zip(specs, chosen, strict=True)
         for column in column_names(spec, one)
     )
+    withheld = Withheld()
     return IndicatorTable(
         instrument=str(instrument),
         timeframe=timeframe.value,
         columns=("opened_at", "closed_at", *header),
         not_available=missing,
-        rows=_rows(blocks, series, chosen),
+        rows=_rows(blocks, series, chosen, withheld),
+        withheld=withheld,
     )
 
 
@@ -178,9 +189,13 @@ def _bars(
 
 
 def _rows(
-    blocks: Iterator[BlockValues], series: BarSeries, indicators: Sequence[Indicator]
+    blocks: Iterator[BlockValues],
+    series: BarSeries,
+    indicators: Sequence[Indicator],
+    withheld: Withheld,
 ) -> Iterator[list[Any]]:
     for block in blocks:
+        withheld.rows += block.behind_holes
         bars = series[block.begin : block.end]
         columns: list[list[Any]] = [
             [iso(at) for at in bars.opened_at.tolist()],
@@ -205,6 +220,7 @@ def write_table(
         instrument=table.instrument,
         timeframe=table.timeframe,
         rows=rows,
+        behind_holes=table.withheld.rows,
         first=first,
         last=last,
         csv=str(path),

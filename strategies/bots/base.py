@@ -176,6 +176,8 @@ def clock(name: str, text: str) -> time | None:
 
 
 KINDS: Mapping[type, Callable[[Any], Any]] = {int: int, float: float, str: str}
+# Text that is a number to everybody: no other script's digits, no 1_000, 1e3 or nan.
+PLAIN: Mapping[Any, str] = {int: r"[+-]?[0-9]+", float: r"[+-]?([0-9]+(\.[0-9]*)?|\.[0-9]+)"}
 
 
 def _as_kind(name: str, value: Any, kind: Any) -> Any:
@@ -187,6 +189,8 @@ def _as_kind(name: str, value: Any, kind: Any) -> Any:
             return words[plain]
     elif kind not in KINDS:  # a kind of its own that reads itself
         return kind.parse(name, value)
+    elif isinstance(value, str) and not re.fullmatch(PLAIN.get(kind, "(?s:.*)"), value):
+        pass
     elif not isinstance(value, bool | list | dict):
         try:
             read = KINDS[kind](value)

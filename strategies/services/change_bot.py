@@ -8,7 +8,7 @@ from domain.events import BotChanged
 from strategies.bots.registry import make_strategy
 from strategies.models import Bot
 from strategies.services.change_bot_state import locked_bot
-from strategies.services.check_terms import BadBotError, BotTerms, check_terms
+from strategies.services.check_terms import BadBotError, BotTerms, as_read, check_terms
 from strategies.services.create_bot import terms_of
 
 
@@ -25,7 +25,7 @@ def change_bot(*, bot_name: str, terms: BotTerms, held: frozenset[int], actor: s
     """
     with transaction.atomic():
         bot = locked_bot(bot_name)
-        before = terms_of(bot)
+        before, terms = terms_of(bot), as_read(bot.strategy, terms)
         if before.as_json() == terms.as_json():
             return bot
         if bot.state != "stopped":

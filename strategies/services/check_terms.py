@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from typing import Any
 
@@ -12,13 +12,14 @@ from marketdata.indicators.registry import parse_spec
 from marketdata.models import Account, Instrument, Stream
 from mlweights.scoring import refuse_unusable
 from strategies.bots.base import BadBotParametersError
-from strategies.bots.registry import RegisteredStrategy, make_strategy
+from strategies.bots.registry import RegisteredStrategy, load_strategies, make_strategy
 from strategies.queries import weights_read
 from strategies.services.fix_own_weights import fix_own_weights
 
 NAME = re.compile(r"[A-Za-z0-9_-]{1,60}")
 MOST_CAPITAL = Decimal(10) ** 15
 SMALLEST_CAPITAL = Decimal("1e-8")
+PLAIN_KINDS = (bool, int, float, str)
 
 
 class BadBotError(PlumblineError):
@@ -46,6 +47,17 @@ class BotTerms:
         }
 
 
+def as_read(strategy: str, terms: BotTerms) -> BotTerms:
+    """Return the terms with each parameter that is given as the strategy reads it: '14' is 14."""
+    if not isinstance(terms.parameters, Mapping):
+        raise BadBotParametersError('parameters are names and values: {"size_pct": 5}')
+    given = dict(terms.parameters)
+    read = vars(load_strategies().get(strategy).Params.parse(given))
+    # Members are kept as written: the audit chain and the row hold JSON.
+    plain = {name: read[name] for name in given if isinstance(read[name], PLAIN_KINDS)}
+    return replace(terms, parameters=given | plain)
+
+
 def check_name(name: str) -> None:
     """Refuse what cannot stand in an address."""
     if not NAME.fullmatch(name):
@@ -57,8 +69,6 @@ def check_terms(*, account: Account, strategy: str, terms: BotTerms) -> Register
 
     The rows of its own weights are written, so it belongs into the caller's transaction.
     """
-    if not isinstance(terms.parameters, Mapping):
-        raise BadBotParametersError('parameters are names and values: {"size_pct": 5}')
     made = make_strategy(strategy, dict(terms.parameters))
     timeframe = Timeframe.parse(terms.timeframe)
     _check_stream(account.stream, timeframe, terms.instruments)

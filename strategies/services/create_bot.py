@@ -7,7 +7,7 @@ from domain.errors import PlumblineError
 from domain.events import BotCreated
 from marketdata.models import Account
 from strategies.models import Bot
-from strategies.services.check_terms import BotTerms, check_name, check_terms
+from strategies.services.check_terms import BotTerms, as_read, check_name, check_terms
 
 
 class BotExistsError(PlumblineError):
@@ -19,6 +19,7 @@ class BotExistsError(PlumblineError):
 def create_bot(*, name: str, account: Account, strategy: str, terms: BotTerms, actor: str) -> Bot:
     """Return the new bot: a draft that stands still. The same wish again returns the same bot."""
     check_name(name)
+    terms = as_read(strategy, terms)
     with transaction.atomic():
         check_terms(account=account, strategy=strategy, terms=terms)
         bot, is_new = Bot.objects.get_or_create(

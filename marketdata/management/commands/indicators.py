@@ -1,7 +1,9 @@
 """`manage.py indicators`: values per bar, or what there is."""
 
+from collections.abc import Callable
 from dataclasses import asdict
 from datetime import UTC, datetime
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -48,7 +50,9 @@ class Command(DeskCommand):
             if options["list"] or options["csv"] or options["json"]:
                 super().handle(*args, **options)
             else:
-                write_rows(self._table(options), self.stdout, self._told())
+                table = self._table(options)
+                write_rows(table, self.stdout, self._told())
+                self._tell_withheld(table)
         except PlumblineError as error:
             raise CommandError(str(error)) from None
 
@@ -58,24 +62,29 @@ class Command(DeskCommand):
             return {"indicators": [asdict(facts_of(name)) for name in load_indicators()]}
         table = self._table(options)
         if options["csv"]:
-            return write_table(table, options["csv"], self._told()).as_json()
+            written = write_table(table, options["csv"], self._told()).as_json()
+            self._tell_withheld(table)
+            return written
         told = self._told()
         rows = []
         for row in table.rows:
             rows.append(row)
             told(len(rows))
+        self._tell_withheld(table)
         return {
             "instrument": table.instrument,
             "timeframe": table.timeframe,
             "columns": table.columns,
             "not_available": table.not_available,
+            "behind_holes": table.withheld.rows,
             "rows": rows,
         }
 
     def print_answer(self, answer: dict[str, Any]) -> None:
         """Print one line per indicator of the list, else one per field."""
         if "indicators" not in answer:
-            super().print_answer(answer)
+            lists = {name: ", ".join(answer[name]) or "-" for name in ("columns", "not_available")}
+            super().print_answer(answer | lists)
             return
         for one in answer["indicators"]:
             params = ", ".join(f"{p['name']}={p['default']}" for p in one["parameters"])
@@ -103,8 +112,21 @@ class Command(DeskCommand):
             self.progress(f"{spec}: {why}")
         return table
 
-    def _told(self) -> Any:
-        return rarely(lambda rows: self.progress(f"{rows:,} rows written"))
+    def _tell_withheld(self, table: IndicatorTable) -> None:
+        if table.withheld.rows:
+            self.progress(
+                f"rows left empty because they look back over a missing bar:"
+                f" {table.withheld.rows:,}; manage.py check_data shows open gaps"
+            )
+
+    def _told(self) -> Callable[[int], None]:
+        # The clock starts with the first row: before it code may be compiled.
+        report = cache(lambda: rarely(lambda rows: self.progress(f"{rows:,} rows written")))
+
+        def tell(rows: int) -> None:
+            report()(rows)
+
+        return tell
 
 
 def _specs(given: list[str]) -> list[str]:

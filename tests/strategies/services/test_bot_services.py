@@ -88,7 +88,10 @@ def test_bot_when_created_is_a_draft_that_stands_still_once(make: Callable[..., 
         ({"strategy": "nonsense"}, "unknown strategy 'nonsense'"),
         ({"parameters": {"sise": 1}}, "unknown parameter 'sise'"),
         ({"parameters": {"size_pct": 0}}, "size_pct is 0"),
-        ({"parameters": {"size_pct": "NaN"}}, "size_pct is nan"),
+        ({"parameters": {"size_pct": "NaN"}}, "size_pct is 'NaN', wanted: float"),
+        ({"parameters": {"fast": "١٤"}}, "fast is '١٤', wanted: int"),
+        ({"parameters": {"fast": " 1_4 "}}, "fast is ' 1_4 ', wanted: int"),
+        ({"parameters": {"size_pct": "1e1"}}, "size_pct is '1e1', wanted: float"),
         ({"parameters": [1]}, "parameters are names and values"),
         ({"timeframe": "1m"}, "delivers 1d, not 1m"),
         ({"timeframe": "7x"}, "7x"),
@@ -108,6 +111,21 @@ def test_bot_when_its_terms_are_bad_is_refused_in_one_line(
         make(**changes)
     assert "\n" not in str(refused.value)
     assert not Bot.objects.filter(name="slow").exists()
+
+
+def test_parameters_when_given_as_text_are_kept_as_numbers(make: Callable[..., Bot]) -> None:
+    bot = make(
+        parameters={"fast": "14", "size_pct": "2.5", "adaptive": "true", "direction": "both"}
+    )
+    read = {"fast": 14, "size_pct": 2.5, "adaptive": True, "direction": "both"}
+    assert (Bot.objects.get(name="slow").parameters, terms_of(bot).parameters) == (read, read)
+    assert make(parameters=read) == bot
+    wish = replace(terms_of(bot), parameters={"fast": "15"})
+    changed = change_bot(bot_name="slow", terms=wish, held=frozenset(), actor="anna")
+    assert repr(changed.parameters) == "{'fast': 15}"
+    same = replace(terms_of(bot), parameters={"fast": 15.0})
+    change_bot(bot_name="slow", terms=same, held=frozenset(), actor="anna")
+    assert actions("slow") == ["bot_created", "bot_changed"]
 
 
 def test_bot_when_an_instrument_is_not_delivered_or_named_twice_is_refused(

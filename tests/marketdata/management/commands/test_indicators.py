@@ -123,10 +123,22 @@ def test_indicators_when_a_hole_is_open_withholds_what_reaches_over_it(
     DataGap.objects.create(**series, **times, known_from=row.closed_at)
     row.delete()
     span = ("--from", "2005-03-01", "--to", "2005-03-05")
-    out, _ = told(capsys, *asked(apple), "--names", "rsi", *span)
+    out, err = told(capsys, *asked(apple), "--names", "rsi", *span)
+    assert err.startswith("rows left empty because they look back over a missing bar: 2;")
+    as_json = json.loads(told(capsys, *asked(apple), "--names", "rsi", *span, "--json")[0])
+    assert as_json["behind_holes"] == 2
     before, *behind = list(csv.reader(io.StringIO(out)))[1:]
     assert before[2:] != ["", ""]
     assert [one[2:] for one in behind] == [["", ""], ["", ""]]
+
+
+def test_indicators_when_written_for_a_person_list_the_columns(
+    apple: Instrument, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    file = ("--csv", str(tmp_path / "values.csv"))
+    out, err = told(capsys, *asked(apple), "--names", "rsi", *SPAN, *file)
+    assert "columns: opened_at, closed_at, rsi raw, rsi normalised\nnot available: -\n" in out
+    assert err == ""
 
 
 def test_indicators_when_history_begins_inside_the_warm_up_leaves_cells_empty(
@@ -172,6 +184,8 @@ def test_indicators_when_listed_tell_every_one(capsys: pytest.CaptureFixture[str
         ({"names": ["rsj"]}, "unknown indicator 'rsj'"),
         ({"names": ["rsi,rsi"]}, "must be named once each"),
         ({"names": ["rsi:period=0"]}, "period is 0, allowed"),
+        ({"names": ["rsi:period=nan"]}, "'rsi:period=nan': period must be a whole number"),
+        ({"names": ["bollinger:deviations=x"]}, "deviations must be a number"),
         ({"names": ["rsi:length=3"]}, "has no parameter 'length'"),
         ({"names": ["rsi@1h"]}, "'rsi@1h': write the timeframe as --timeframe"),
         ({"since": "soon"}, "--from 'soon' is no time"),

@@ -41,7 +41,7 @@ def test_regimes_when_fitted_are_stored_and_shown(sample_desk, capsys) -> None:
     assert (answer["method"], answer["label"]) == ("mixture", model.label)
     assert model.label.endswith("AAPL:1d:1")
     assert answer["measures"] == model.measures
-    assert answer["fitted_to"] == str(NOW)
+    assert answer["fitted_to"] == "2010-01-01T00:00:00Z"
     assert answer["without"] == 20
     assert min(answer["trend"].values()) > 0.05 * answer["bars"]
     again = said(capsys, "--instrument", "AAPL", "--method", "mixture")
