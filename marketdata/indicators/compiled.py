@@ -5,8 +5,10 @@ costs half a second, so nothing is compiled before a value is wanted; web and be
 """
 
 import hashlib
+import re
 from collections.abc import Callable, Iterable
 from functools import cache
+from pathlib import PurePath
 from types import CodeType, FunctionType
 from typing import Any
 
@@ -17,6 +19,8 @@ Function = Callable[..., Any]
 
 # A kernel makes no arrays: without numba's counts of who holds one, a live bar costs half.
 OPTIONS: dict[str, Any] = {"nogil": True, "error_model": "numpy", "_nrt": False}
+COLOURS = re.compile(r"\x1b\[[0-9;]*m")  # numba writes for terminals
+LONGEST_REFUSAL = 200
 
 
 class KernelError(PlumblineError):
@@ -48,14 +52,22 @@ def over_slots(kernel: Function) -> Function:
     try:
         return _made(signature, ready)
     except NumbaError as error:
-        said = " ".join(str(error).split())
-        raise KernelError(f"kernel {kernel.__name__} cannot be compiled: {said[-300:]}") from None
+        raise KernelError(_refusal(kernel, str(error))) from None
 
 
 def make_ready(indicators: Iterable[Indicator]) -> None:
     """Make the indicators' machine code now, and keep it on disk for every other process."""
     for indicator in indicators:
         over_slots(indicator.kernel)
+
+
+def _refusal(kernel: Function, said: str) -> str:
+    """Return in one line which kernel it is, and the first of many lines that says why."""
+    lines = [" ".join(line.split()) for line in COLOURS.sub("", said).splitlines()]
+    useful = [line for line in lines if line and not line.startswith("Failed in nopython")]
+    why = " ".join(useful[: 2 if useful and useful[0].endswith(":") else 1])  # a call follows
+    file = PurePath(kernel.__code__.co_filename).name
+    return f"kernel {kernel.__name__} ({file}) cannot be compiled: {why}"[:LONGEST_REFUSAL]
 
 
 def _made(signature: str | None, function: Function) -> Function:

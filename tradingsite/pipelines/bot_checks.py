@@ -1,6 +1,7 @@
 """Check a bot over its stored bars, and keep the proof."""
 
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
@@ -9,7 +10,9 @@ from domain.errors import PlumblineError
 from execution.look_ahead import Verdict, check_look_ahead
 from execution.scored_series import Examined
 from execution.trade_cycle import BotPlan
-from marketdata.indicators.fold import lead_length
+from marketdata.indicators.columns import BESIDE
+from marketdata.indicators.fold import check_bars, columns_of, lead_length
+from marketdata.indicators.soundness import unsoundness_of
 from marketdata.queries import bars_windows, extras_for, instrument_terms
 from mlweights.queries import regime_history
 from mlweights.readings import layout_of
@@ -55,23 +58,26 @@ def check_bot(
     fingerprint = present_fingerprint(bot)
     strategy = make_strategy(bot.strategy, bot.parameters)
     examined = examined_by(bot, strategy, bars)
-    verdict = check_look_ahead(
-        plan=BotPlan(
-            id=bot.pk,
-            name=bot.name,
-            strategy=strategy,
-            timeframe=Timeframe.parse(bot.timeframe),
-            instrument_ids=tuple(one.terms.id for one in examined),
-            capital=bot.capital,
-        ),
-        make=lambda: make_strategy(bot.strategy, bot.parameters),
-        examined=examined,
-        bars=bars,
-        cuts=cuts,
-        stretch=stretch or bars,
-        seed=SEED,
-        timer=time.perf_counter,
-    )
+    unsound = first_unsoundness(examined)
+    verdict = Verdict(0, 0, 0, 0.0, unsound)
+    if not unsound:
+        verdict = check_look_ahead(
+            plan=BotPlan(
+                id=bot.pk,
+                name=bot.name,
+                strategy=strategy,
+                timeframe=Timeframe.parse(bot.timeframe),
+                instrument_ids=tuple(one.terms.id for one in examined),
+                capital=bot.capital,
+            ),
+            make=lambda: make_strategy(bot.strategy, bot.parameters),
+            examined=examined,
+            bars=bars,
+            cuts=cuts,
+            stretch=stretch or bars,
+            seed=SEED,
+            timer=time.perf_counter,
+        )
     if not verdict.first_difference and verdict.scored < FEWEST_SCORED:
         raise TooFewBarsError(
             f"bot '{bot.name}': {verdict.scored} of its stored bars have a score, a proof needs"
@@ -86,6 +92,21 @@ def check_bot(
         actor=actor,
     )
     return Check(proof, verdict, time.perf_counter() - begin)
+
+
+def first_unsoundness(examined: Sequence[Examined]) -> str:
+    """Return what is wrong with the first bad indicator over these bars, '' for none."""
+    for one in examined:
+        for place, (series, extras) in enumerate(zip(one.series, one.extras, strict=True)):
+            check_bars(series)
+            columns = columns_of(series)
+            if extras and len(series):
+                columns[BESIDE:] = extras(series.opened_at)
+            for indicator in one.layout.indicators(place, one.detector):
+                what = unsoundness_of(indicator, columns)
+                if what:
+                    return f"{one.terms.symbol} {one.layout.timeframes[place].value}: {what}"
+    return ""
 
 
 def examined_by(bot: Bot, strategy: RegisteredStrategy, bars: int) -> list[Examined]:

@@ -55,7 +55,26 @@ def objects_kernel(bars, start, first, last, state, numbers, out):
         out[0, i - first] = len({str(i): object()})
 
 
-def test_kernel_when_it_is_no_scalar_code_is_refused_in_one_line() -> None:
-    with pytest.raises(KernelError, match="objects_kernel cannot be compiled") as refused:
-        over_slots(objects_kernel)
-    assert "\n" not in str(refused.value)
+def median_kernel(bars, start, first, last, state, numbers, out):
+    for i in range(first, last):
+        out[0, i - first] = np.median(bars[0])
+
+
+@pytest.mark.parametrize(
+    ("kernel", "why"),
+    [
+        (
+            objects_kernel,
+            "Untyped global name 'object': Cannot determine Numba type of <class 'type'>",
+        ),
+        (median_kernel, "No implementation of function Function(<function median at "),
+    ],
+)
+def test_kernel_when_it_is_no_scalar_code_is_refused_in_one_line(kernel, why: str) -> None:
+    with pytest.raises(KernelError) as refused:
+        over_slots(kernel)
+    said = str(refused.value)
+    named = f"kernel {kernel.__name__} (test_compiled.py) cannot be compiled: "
+    assert said.startswith(named + why)
+    assert said.isprintable()
+    assert len(said) <= 200

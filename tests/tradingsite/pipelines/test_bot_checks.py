@@ -46,6 +46,53 @@ def peeks() -> Indicator:
     )
 
 
+def booming_kernel(bars, start, first, last, state, numbers, out):  # type: ignore[no-untyped-def]
+    """Cannot bear any bar."""
+    for i in range(first, last):
+        if bars[CLOSE, i] > 0.0:
+            raise ValueError("boom")
+        out[0, i - first] = out[1, i - first] = 0.0
+
+
+def booms() -> Indicator:
+    return Indicator(
+        *("booms", "trend", ("close",), ("boom",), IndicatorParams()),
+        *(0, 1, booming_kernel),
+    )
+
+
+def wide_kernel(bars, start, first, last, state, numbers, out):  # type: ignore[no-untyped-def]
+    """Know no bounds."""
+    for i in range(first, last):
+        out[0, i - first] = bars[CLOSE, i]
+        out[1, i - first] = 17.0
+
+
+def wide() -> Indicator:
+    return Indicator(
+        *("wide", "trend", ("close",), ("wide",), IndicatorParams()),
+        *(0, 1, wide_kernel),
+    )
+
+
+class Boomer(RegisteredStrategy):
+    """Looks at an indicator that raises."""
+
+    Params = StrategyParams
+
+    def weight_sets(self) -> Mapping[str, WeightSet]:
+        return {"": WeightSet(("rsi", "booms"), (1.0, 1.0), 500_000_000, -500_000_000)}
+
+
+class Wide(RegisteredStrategy):
+    """Looks at an indicator that leaves its bounds."""
+
+    Params = StrategyParams
+
+    def weight_sets(self) -> Mapping[str, WeightSet]:
+        return {"": WeightSet(("rsi", "wide"), (1.0, 1.0), 500_000_000, -500_000_000)}
+
+
 class Peeker(RegisteredStrategy):
     """Looks at an indicator that looks at tomorrow."""
 
@@ -122,10 +169,14 @@ class Leaving(RegisteredStrategy):
 
 PLANTED: tuple[tuple[Registry, str, object], ...] = (
     (INDICATORS, "peeks", peeks),
+    (INDICATORS, "booms", booms),
+    (INDICATORS, "wide", wide),
     *(
         (STRATEGIES, name, kind)
         for name, kind in (
             ("peeker", Peeker),
+            ("boomer", Boomer),
+            ("wide_one", Wide),
             ("counting", Counting),
             ("counting_all", CountingAll),
             ("raising", Raising),
@@ -170,6 +221,8 @@ def test_honest_bot_when_checked_passes_and_is_stored(bot: Bot) -> None:
     ("strategy", "said"),
     [
         ("peeker", r"(IBM|AAPL) 1d bar closed \d{4}-\d\d-\d\d: with (these )?later bars \w+"),
+        ("boomer", r"AAPL 1d: indicator 'booms' at [-\d]+ 00:00Z raises ValueError: boom"),
+        ("wide_one", r"AAPL 1d: indicator 'wide' at [-\d]+ 00:00Z gives 17.0; allowed: -1 to \+1"),
         ("counting", r"asked again in another order \w+.*: it remembers"),
         ("counting_all", r"asked again in another order .*: it remembers"),
         ("raising", "the strategy raised ZeroDivisionError: no such price"),
