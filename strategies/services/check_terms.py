@@ -7,7 +7,7 @@ from decimal import Decimal
 from typing import Any
 
 from domain.bars import Timeframe
-from domain.errors import PlumblineError
+from domain.errors import PLUGIN_FAULTS, PlumblineError
 from marketdata.indicators.registry import parse_spec
 from marketdata.models import Account, Instrument, Stream
 from mlweights.scoring import refuse_unusable
@@ -69,12 +69,10 @@ def check_terms(*, account: Account, strategy: str, terms: BotTerms) -> Register
 
     The rows of its own weights are written, so it belongs into the caller's transaction.
     """
-    made = make_strategy(strategy, dict(terms.parameters))
+    made = _made(strategy, terms.parameters)
     timeframe = Timeframe.parse(terms.timeframe)
     _check_stream(account.stream, timeframe, terms.instruments)
     _check_capital(terms.capital)
-    for weights in made.weight_sets().values():
-        refuse_unusable(weights)
     fix_own_weights(name=strategy, strategy=made)
     read = weights_read(
         strategy=made,
@@ -87,6 +85,22 @@ def check_terms(*, account: Account, strategy: str, terms: BotTerms) -> Register
         longer = parse_spec(name).timeframe
         if longer is not None and longer.value not in account.stream.timeframes:
             raise BadBotError(_not_delivered(account.stream, longer.value, f"'{name}' needs it"))
+    return made
+
+
+def _made(name: str, parameters: Mapping[str, Any]) -> RegisteredStrategy:
+    """Return the strategy, its own weights usable; a fault of its code is a refusal."""
+    try:
+        made = make_strategy(name, dict(parameters))
+        for weights in made.weight_sets().values():
+            refuse_unusable(weights)
+    except PlumblineError:  # says it in its own words
+        raise
+    except PLUGIN_FAULTS as fault:
+        what = " ".join(f"{type(fault).__name__}: {fault}".split())
+        raise BadBotParametersError(
+            f"strategy '{name}' fails before its first bar: {what}; mend its code"
+        ) from fault
     return made
 
 
