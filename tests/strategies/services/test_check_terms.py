@@ -66,7 +66,7 @@ def test_ensemble_when_a_member_fails_to_say_its_weights_is_refused_by_name(
     desk = make_desk()
     monkeypatch.setitem(load_strategies()._plugins, "faulty", Weightless)
     terms = BotTerms("1d", (desk.instrument,), {"members": ["sma_crossover", "faulty"]})
-    with pytest.raises(BadBotParametersError, match="strategy 'ensemble' fails .* KeyError: 'no"):
+    with pytest.raises(BadBotParametersError, match=r"strategy 'ensemble' fails .* KeyError: 'no"):
         create_bot(
             name="slow", account=desk.account, strategy="ensemble", terms=terms, actor="anna"
         )
