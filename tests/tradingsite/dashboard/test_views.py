@@ -137,6 +137,14 @@ def test_bot_when_a_trader_stops_it_is_stopped_and_says_so(desk, everybody):
     assert f"Bot {desk.bot.name} is now stopped." in answer.content.decode()
 
 
+@pytest.mark.parametrize("state", ["running", "paused", "stopped"])
+def test_bot_page_in_every_state_offers_a_check_and_says_what_is_allowed(desk, everybody, state):
+    type(desk.bot).objects.filter(pk=desk.bot.pk).update(state=state)
+    html = as_role(everybody, "trader").get(f"/bots/{desk.bot.name}/").content.decode()
+    assert 'name="verb" value="check"' in html
+    assert "above 0 to 100" in html
+
+
 def test_bot_when_a_viewer_tries_nothing_happens(desk, everybody):
     before = desk.bot.state
     viewer = as_role(everybody, "viewer")
