@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from domain.errors import PlumblineError
+from domain.errors import PLUGIN_FAULTS, PlumblineError
 from domain.signals import WeightSet
 from mlweights.queries import WeightHistory, weight_history
 from strategies.bots.registry import RegisteredStrategy, make_strategy
@@ -124,7 +124,7 @@ def _status(bot: Bot, proof: BotProof | None, weights: WeightHistory) -> ProofSt
         return ProofStatus("none")
     try:
         fits = proof.fingerprint == _fingerprint(bot, weights)
-    except PlumblineError:  # it cannot even be made any more
+    except PLUGIN_FAULTS:  # it cannot even be made any more
         fits = False
     if not fits:
         return ProofStatus("outdated", proof)

@@ -6,7 +6,7 @@ import structlog
 from django.db.models import Max
 
 from domain.bars import Timeframe, to_micros
-from domain.errors import PlumblineError
+from domain.errors import PLUGIN_FAULTS, PlumblineError
 from domain.signals import DEFAULT_WEIGHTS
 from marketdata.indicators.blocks import indicator_matrix
 from marketdata.indicators.registry import indicator_set, make_indicator
@@ -94,11 +94,19 @@ def _watched() -> list[tuple[Instrument, Timeframe]]:
     pairs = {
         (one, bot.timeframe)
         for bot in bots
-        if not make_strategy(bot.strategy, bot.parameters).weight_sets()
+        if _reads_learned_weights(bot)
         for one in bot.instruments.all()
     }
     ordered = sorted(pairs, key=lambda pair: (str(pair[0]), pair[1]))
     return [(one, Timeframe.parse(text)) for one, text in ordered]
+
+
+def _reads_learned_weights(bot: Bot) -> bool:
+    """Tell whether what the bot's strategy reads is learned; one that fails reads nothing."""
+    try:
+        return not make_strategy(bot.strategy, bot.parameters).weight_sets()
+    except PLUGIN_FAULTS:  # the walk alerts
+        return False
 
 
 def _known_to(instrument: Instrument) -> datetime | None:

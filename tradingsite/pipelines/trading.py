@@ -12,7 +12,7 @@ from django.conf import settings
 from django.db import connection
 
 from domain.bars import Timeframe
-from domain.errors import PlumblineError
+from domain.errors import PLUGIN_FAULTS
 from domain.instruments import InstrumentTerms
 from domain.money import from_nano
 from domain.options import OptionChain
@@ -223,7 +223,7 @@ def _plan(bot: Bot) -> BotPlan | None:
     try:
         strategy = make_strategy(bot.strategy, bot.parameters)
         source = fix_own_weights(name=bot.strategy, strategy=strategy)
-    except PlumblineError as error:
+    except PLUGIN_FAULTS as error:
         raise_alert(kind="bot_unusable", object=bot.name, message=str(error))
         return None
     instruments = sorted(bot.instruments.all(), key=lambda one: (one.venue, one.symbol))
