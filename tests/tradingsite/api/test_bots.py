@@ -135,7 +135,7 @@ def test_correlation_when_asked_names_its_bots(desk: DeskRows, viewer: APIClient
         ({"stage": "live", "capital": None}, "stage", "/promote/"),
         ({"state": "running"}, "state", "/start/"),
         ({"strategy": "scalping"}, "strategy", "for life"),
-        ({"sise": 5}, "sise", "known: instruments, timeframe, parameters, capital"),
+        ({"sizes": 5}, "sizes", "known: instruments, timeframe, parameters, capital"),
     ],
 )
 def test_bot_when_a_field_cannot_be_changed_is_a_problem_that_names_it(
