@@ -156,11 +156,18 @@ def in_order(bars: BarSeries) -> BarSeries:
     return picked(bars, first)
 
 
-@lru_cache(maxsize=4096)  # the bars of many instruments close at one instant
 def to_micros(instant: datetime) -> int:
     """Return the instant in whole microseconds since 1970, exact; naive time is refused."""
+    if instant.tzinfo is UTC:
+        return _utc_micros(instant)
     if instant.tzinfo is None:
         raise ValueError(f"naive time {instant}: every instant carries its zone")
+    # Not remembered: the two halves of a repeated hour of summer time count as equal.
+    return (instant - EPOCH) // MICROSECOND
+
+
+@lru_cache(maxsize=4096)  # the bars of many instruments close at one instant
+def _utc_micros(instant: datetime) -> int:
     return (instant - EPOCH) // MICROSECOND
 
 

@@ -1,6 +1,7 @@
 """Timeframes, instants, columns and the periods blocks begin at."""
 
 from datetime import UTC, datetime, timedelta, timezone
+from zoneinfo import ZoneInfo
 
 import numpy as np
 import pytest
@@ -134,3 +135,9 @@ def test_series_when_empty_has_typed_columns() -> None:
     series = series_of([])
     assert len(series) == 0
     assert (series.opened_at.dtype, series.close.dtype) == (np.dtype("int64"), np.dtype("float64"))
+
+
+def test_micros_when_an_hour_comes_twice_tell_its_halves_apart() -> None:
+    early = datetime(2024, 11, 3, 1, 30, tzinfo=ZoneInfo("America/New_York"))
+    late = early.replace(fold=1)
+    assert to_micros(late) - to_micros(early) == 3600 * 1_000_000
